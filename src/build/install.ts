@@ -1,0 +1,103 @@
+import { join } from "node:path";
+import type { GuardRefused } from "../upstream/guard.ts";
+import { createProxy } from "../upstream/proxy.ts";
+import {
+  environmentFromWheels,
+  environmentPath,
+  environmentWithBuilt,
+  readEnvironment,
+  type Environment,
+} from "./install/environment.ts";
+import type { Indexes } from "./install/indexes.ts";
+import { environmentKey } from "./install/lock.ts";
+import { resolve } from "./install/resolve.ts";
+import { prepareSandbox, type Uv } from "./install/uv.ts";
+import { buildProject, buildWheels } from "./install/wheels.ts";
+import type { Plan } from "./plan.ts";
+import type { StepContext } from "./services.ts";
+
+export interface Installed {
+  readonly environment: Environment;
+  /** The unpacked wheel of the project itself, or null where it has none. */
+  readonly project: string | null;
+}
+
+/**
+ * Makes (or finds) the Python environment of a plan, and builds the project
+ * itself where it has a build system. `source` is the checkout, `commit` its
+ * commit. Throws BuildError of step `install`.
+ */
+export async function install(
+  context: StepContext,
+  tool: { readonly program: string; readonly indexes: Indexes },
+  plan: Plan,
+  source: string,
+  commit: string,
+): Promise<Installed> {
+  let refused: GuardRefused | undefined;
+  const proxy = await createProxy({
+    guard: context.services.guard,
+    organization: context.organization,
+    maxBytes: context.limits.diskBytes * 2,
+    onRefused(refusal) {
+      refused = refusal;
+      context.say(refusal.message, "err");
+    },
+    onLimit: () => context.say("the byte limit of this build's network is used up", "err"),
+  });
+  let prepared: Promise<void> | undefined;
+  const uv: Uv = {
+    context,
+    program: tool.program,
+    indexes: tool.indexes,
+    proxy,
+    interpreter: plan.interpreter,
+    ready: () => (prepared ??= prepareSandbox(context, tool.indexes, source)),
+    refused: () => refused,
+  };
+  try {
+    const environment = await makeEnvironment(uv, plan, commit);
+    const project = join(context.work, "project");
+    return { environment, project: (await projectItself(uv, plan, project)) ? project : null };
+  } finally {
+    await proxy.close();
+  }
+}
+
+async function makeEnvironment(uv: Uv, plan: Plan, commit: string): Promise<Environment> {
+  const { context } = uv;
+  const lock = await resolve(uv, plan);
+  context.say(`${lock.length} packages are locked`);
+  if (!lock.some((entry) => entry.fromSource)) {
+    const ready = await environmentFromWheels(uv, lock);
+    if (ready) return told(context, ready);
+  }
+  // Folders of the checkout are pinned by nothing but the commit.
+  const local = lock.some((entry) => entry.requirement.startsWith("./")) ? [commit] : [];
+  const key = environmentKey(lock, uv.interpreter, [context.organization, ...local]);
+  const path = environmentPath(context.services.dataDir, context.organization, key);
+  const packages = await readEnvironment(path);
+  if (packages) return told(context, { key, path, private: true, packages, reused: true });
+  context.say("building what has no ready wheel, in the sandbox");
+  const built = await buildWheels(uv, lock);
+  return told(context, await environmentWithBuilt(uv, lock, built, key));
+}
+
+function told(context: StepContext, environment: Environment): Environment {
+  const what = environment.reused ? "is here already and is reused" : "is made";
+  context.say(
+    `the environment ${environment.key.slice(0, 12)} with ${environment.packages.length} packages ${what}`,
+  );
+  return environment;
+}
+
+async function projectItself(uv: Uv, plan: Plan, target: string): Promise<boolean> {
+  const { source } = plan.dependencies;
+  if ((source.kind !== "pyproject" && source.kind !== "lock") || !source.pyproject.buildSystem) return false;
+  return buildProject(
+    uv,
+    source.folder,
+    target,
+    source.kind === "lock" || !source.pyproject.dynamicDependencies,
+  );
+}

@@ -1,0 +1,139 @@
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, join, posix } from "node:path";
+import { BuildError } from "../build.ts";
+import { runChild } from "../child.ts";
+import { normalizeName } from "../plan/requirements.ts";
+import { printLock, type Locked } from "./lock.ts";
+import { fileInside, filesInside } from "./outputs.ts";
+import { inputFolder, inside, sandboxedUv, sandboxFolder, uvFailure, type Uv } from "./uv.ts";
+
+/** A wheel that was built here, kept within its organization. */
+export interface BuiltWheel {
+  readonly name: string;
+  readonly version: string;
+  readonly path: string;
+  readonly sha256: string;
+}
+
+/**
+ * Builds whatever of a lock has no ready wheel: installs the lock once in the
+ * sandbox with a private cache, and keeps the wheels that uv built on the way.
+ * Throws BuildError of step `install`.
+ */
+export async function buildWheels(uv: Uv, lock: readonly Locked[]): Promise<BuiltWheel[]> {
+  const entries = lock.map((entry) =>
+    entry.requirement.startsWith("./")
+      ? { ...entry, requirement: `${inside}/source/${entry.requirement.slice(2)}` }
+      : entry,
+  );
+  await mkdir(inputFolder(uv.context), { recursive: true });
+  await writeFile(join(inputFolder(uv.context), "wheels.txt"), printLock(entries));
+  const env = `${inside}/env`;
+  const made = await sandboxedUv(uv, {
+    args: ["venv", "--quiet", "--python", uv.interpreter.executable, env],
+    cwd: "out",
+    network: false,
+  });
+  if (made.code !== 0) throw uvFailure(uv, made, "The sandbox could not make an environment");
+  const result = await sandboxedUv(uv, {
+    args: [
+      "pip",
+      "install",
+      "--no-deps",
+      "--python",
+      `${env}/bin/python`,
+      "--requirements",
+      "/input/wheels.txt",
+    ],
+    cwd: "out",
+    network: true,
+  });
+  if (result.code !== 0) throw uvFailure(uv, result, "A dependency could not be built");
+  // Another wheel than one that was asked for would be somebody's own idea.
+  const names = new Set(lock.map((entry) => entry.name));
+  const anonymous = lock.some((entry) => entry.name === null);
+  const kept: BuiltWheel[] = [];
+  for (const path of await filesInside(sandboxFolder(uv.context), "cache", ".whl")) {
+    const wheel = await keep(uv, path);
+    if (wheel && (anonymous || names.has(wheel.name)) && !kept.some(({ name }) => name === wheel.name))
+      kept.push(wheel);
+  }
+  return kept;
+}
+
+/**
+ * Builds the project itself and unpacks its wheel to `target`, so that its
+ * metadata, entry points and data files exist; the code that serves is still
+ * the checkout. Returns false, with a line that says why, when that fails but
+ * the dependencies are known without it.
+ */
+export async function buildProject(
+  uv: Uv,
+  folder: string,
+  target: string,
+  optional: boolean,
+): Promise<boolean> {
+  const project = posix.join("source", folder);
+  // A checkout has no tags, from which these back-ends would read the version.
+  const version = "0.0.0";
+  const result = await sandboxedUv(uv, {
+    args: [
+      "build",
+      "--quiet",
+      "--wheel",
+      "--python",
+      uv.interpreter.executable,
+      "--out-dir",
+      `${inside}/out/project`,
+      ".",
+    ],
+    cwd: project,
+    network: true,
+    env: {
+      SETUPTOOLS_SCM_PRETEND_VERSION: version,
+      PDM_BUILD_SCM_VERSION: version,
+      POETRY_DYNAMIC_VERSIONING_BYPASS: version,
+    },
+  });
+  const wheels = result.code === 0 ? await filesInside(sandboxFolder(uv.context), "out/project", ".whl") : [];
+  const wheel = wheels[0];
+  if (wheel === undefined) {
+    if (!optional)
+      throw new BuildError("install", "project_build_failed", "The project itself could not be built.", {
+        traceback: result.err.trim().split("\n").slice(-20).join("\n") || null,
+        hint: "Look at the lines above; the build runs as uv build --wheel does.",
+      });
+    uv.context.say(
+      "the project's own wheel could not be built; the checkout serves without its metadata and entry points",
+    );
+    return false;
+  }
+  const path = await fileInside(sandboxFolder(uv.context), wheel);
+  const unpacked = await runChild({
+    argv: [uv.interpreter.executable, "-I", "-S", "-m", "zipfile", "-e", path, target],
+    cwd: "/",
+    env: {},
+    signal: uv.context.signal,
+  });
+  if (unpacked.code !== 0)
+    throw new BuildError("install", "project_build_failed", "The project's wheel is not a valid archive.");
+  uv.context.say(`built ${basename(wheel)}, for its metadata and entry points`);
+  return true;
+}
+
+async function keep(uv: Uv, path: string): Promise<BuiltWheel | undefined> {
+  const file = await fileInside(sandboxFolder(uv.context), path);
+  const [name, version] = basename(file).split("-");
+  if (!name || !version) return undefined;
+  const sha256 = createHash("sha256")
+    .update(await readFile(file))
+    .digest("hex");
+  const { services, organization } = uv.context;
+  const wheels = join(services.dataDir, "organizations", organization, "wheels");
+  await mkdir(wheels, { recursive: true });
+  const fresh = await mkdtemp(join(wheels, ".new-"));
+  await copyFile(file, join(fresh, basename(file)));
+  await rename(fresh, join(wheels, sha256)).catch(() => rm(fresh, { recursive: true, force: true }));
+  return { name: normalizeName(name), version, path: join(wheels, sha256, basename(file)), sha256 };
+}

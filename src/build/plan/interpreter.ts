@@ -1,0 +1,173 @@
+import { open, readdir, readFile, realpath } from "node:fs/promises";
+import { delimiter, join, posix } from "node:path";
+import { BuildError } from "../build.ts";
+import { runChild } from "../child.ts";
+import type { StepContext } from "../services.ts";
+import type { Pyproject } from "./pyproject.ts";
+import { compareVersions, parseVersion, satisfies, type Version } from "./versions.ts";
+
+/** A CPython of this machine. */
+export interface Interpreter {
+  /** Absolute and real; never a shim. */
+  readonly executable: string;
+  /** The folders that must be there, at their own paths, for it to run. */
+  readonly prefixes: readonly string[];
+  /** `3.12.1`. */
+  readonly version: string;
+  /** What wheels depend on: implementation, version, machine and C library. */
+  readonly platform: string;
+}
+
+/** The oldest release that the packages of MCP servers run on. */
+const OLDEST: Version = [3, 10];
+
+const PROBE = `
+import json, os, platform, sys, sysconfig
+print(json.dumps({
+  "executable": os.path.realpath(sys.executable),
+  "prefixes": sorted({sys.base_prefix, sys.base_exec_prefix, os.path.realpath(sys.base_prefix)}),
+  "version": "%d.%d.%d" % sys.version_info[:3],
+  "final": sys.version_info.releaselevel == "final",
+  "platform": "-".join([sys.implementation.cache_tag, sysconfig.get_platform(), *platform.libc_ver(), sys.abiflags]),
+}))`;
+
+/**
+ * The newest Python that the project can run on: on this machine, else the one
+ * that `download` gets. Throws BuildError `python_unsatisfied`, naming what was
+ * found, or `python_invalid` for a constraint that is none.
+ */
+export async function chooseInterpreter(
+  context: StepContext,
+  root: string,
+  entrypoint: string,
+  pyproject: Pyproject | null,
+  download: (request: string) => Promise<string | undefined>,
+): Promise<{ readonly interpreter: Interpreter; readonly reason: string }> {
+  const pinned = await pythonVersionFile(root, entrypoint);
+  const required = pyproject?.requiresPython ?? null;
+  const wanted = [
+    pinned && { from: pinned.file, range: pinned.version },
+    required !== null && { from: pyproject?.file ?? "pyproject.toml", range: required },
+  ].filter((want) => want !== null && want !== undefined && want !== false);
+  for (const want of wanted) {
+    if (satisfies([3, 12, 0], want.range) !== undefined) continue;
+    throw new BuildError(
+      "plan",
+      "python_invalid",
+      `${want.from} asks for Python ${want.range}, which is no version.`,
+      {
+        hint: "Write a version like 3.12, or a range like >=3.11.",
+      },
+    );
+  }
+  const words = wanted.map((want) => `${want.from} asks for ${want.range}`).join(" and ");
+  const fits = (version: string): boolean => {
+    const parsed = parseVersion(version) ?? [];
+    return (
+      compareVersions(parsed, OLDEST) >= 0 && wanted.every((want) => satisfies(parsed, want.range) === true)
+    );
+  };
+  const found = await interpreters(context);
+  const best = found.find(({ version }) => fits(version));
+  if (best) {
+    return {
+      interpreter: best,
+      reason: `Python ${best.version}, the newest here${words ? ` that fits: ${words}` : "; the project asks for none"}`,
+    };
+  }
+  const request = wanted.map((want) =>
+    /^\d/.test(want.range) ? `==${want.range}.*`.replace(/\.\*\.\*$/, ".*") : want.range,
+  );
+  const downloaded = await download((request.length > 0 ? request : [">=3.10"]).join(","));
+  const fetched = downloaded === undefined ? undefined : await probe(context, downloaded);
+  if (fetched && fits(fetched.version)) {
+    return {
+      interpreter: fetched,
+      reason: `Python ${fetched.version}, downloaded: ${words || "none was here"}`,
+    };
+  }
+  const here = found.map(({ version }) => version).join(", ") || "none";
+  throw new BuildError(
+    "plan",
+    "python_unsatisfied",
+    `No Python fits: ${words || "3.10 or newer is needed"}. Found here: ${here}.`,
+    {
+      hint: "Widen requires-python or .python-version, or install such a Python on the machine that builds.",
+    },
+  );
+}
+
+/** Every CPython 3 of this machine, newest first. */
+async function interpreters(context: StepContext): Promise<Interpreter[]> {
+  const { env, cacheDir } = context.services;
+  const roots = [env["PYENV_ROOT"], env["HOME"] && join(env["HOME"], ".pyenv")].filter(
+    (path) => path !== undefined,
+  );
+  const folders = [
+    ...(env["PATH"] ?? "").split(delimiter),
+    ...(await Promise.all(roots.map((path) => children(join(path, "versions"))))).flat(),
+    ...(await children(join(cacheDir, "tools", "python"))),
+    ...(env["HOME"] ? await children(join(env["HOME"], ".local/share/uv/python")) : []),
+  ];
+  const programs = new Set<string>();
+  for (const folder of new Set(folders)) {
+    for (const name of await readdir(folder).catch(() => [])) {
+      if (!/^python3(?:\.\d+)?$/.test(name)) continue;
+      const path = await realpath(join(folder, name)).catch(() => undefined);
+      // A version manager's shim is a script; what it starts depends on the folder it is started in.
+      if (path !== undefined && (await isBinary(path))) programs.add(path);
+    }
+  }
+  const found = await Promise.all([...programs].map((path) => probe(context, path)));
+  return found
+    .filter((interpreter) => interpreter !== undefined)
+    .sort((a, b) => compareVersions(parseVersion(b.version) ?? [], parseVersion(a.version) ?? []));
+}
+
+const probed = new Map<string, Interpreter>();
+
+async function probe(context: StepContext, path: string): Promise<Interpreter | undefined> {
+  const known = probed.get(path);
+  if (known) return known;
+  const result = await runChild({
+    argv: [path, "-I", "-S", "-c", PROBE],
+    cwd: "/",
+    env: {},
+    signal: AbortSignal.any([context.signal, AbortSignal.timeout(10_000)]),
+  }).catch(() => undefined);
+  context.signal.throwIfAborted();
+  if (result?.code !== 0) return undefined;
+  const { final, ...interpreter } = JSON.parse(result.out) as Interpreter & { final: boolean };
+  if (!final || !interpreter.platform.startsWith("cpython")) return undefined;
+  probed.set(path, interpreter);
+  return interpreter;
+}
+
+async function pythonVersionFile(
+  root: string,
+  entrypoint: string,
+): Promise<{ file: string; version: string } | null> {
+  for (let folder = posix.dirname(entrypoint); ; folder = posix.dirname(folder)) {
+    const file = posix.normalize(posix.join(folder, ".python-version"));
+    const text = await readFile(join(root, file), "utf8").catch(() => "");
+    const version = /^\s*(?:cpython[-@]?|python-?)?(\d+(?:\.\d+)*)\s*$/im.exec(text)?.[1];
+    if (version !== undefined) return { file, version };
+    if (folder === ".") return null;
+  }
+}
+
+async function children(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.map((name) => join(folder, name, "bin"));
+}
+
+async function isBinary(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => undefined);
+  if (!file) return false;
+  try {
+    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    return buffer.equals(Buffer.from("\x7fELF", "latin1"));
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,100 @@
+import { mkdir } from "node:fs/promises";
+import { join, posix } from "node:path";
+import { BuildError } from "../build.ts";
+import type { StepContext } from "../services.ts";
+import { git } from "./git.ts";
+import type { FetchedSource } from "./remote.ts";
+
+interface Entry {
+  readonly mode: string;
+  readonly object: string;
+  readonly size: number;
+  readonly path: string;
+}
+
+/**
+ * Writes the tree of a commit to `folder`, without `.git`. Every symbolic link
+ * must stay within the tree. Returns the first line of the commit's message.
+ * Throws BuildError `symlink_escapes`, `source_too_large`.
+ */
+export async function checkout(context: StepContext, source: FetchedSource, folder: string): Promise<string> {
+  const call = { context, repository: source.repository, quiet: true };
+  const listed = await git(call, ["ls-tree", "-r", "-z", "-l", "--full-tree", source.commit]);
+  if (listed.code !== 0) throw new Error(`git ls-tree failed: ${listed.err}`);
+  const entries = listed.out
+    .split("\0")
+    .map(parseEntry)
+    .filter((entry) => entry !== undefined);
+  const total = entries.reduce((sum, entry) => sum + entry.size, 0);
+  if (total > context.limits.diskBytes) {
+    throw new BuildError(
+      "source",
+      "source_too_large",
+      `The checkout has ${Math.round(total / 1024 ** 2)} MiB.`,
+      {
+        hint: "Keep large files out of the repository.",
+      },
+    );
+  }
+  for (const { path } of entries.filter((entry) => entry.mode === "160000")) {
+    context.say(`the submodule ${path} is not fetched; its folder stays empty`);
+  }
+  const links = new Map<string, string>();
+  for (const entry of entries.filter((candidate) => candidate.mode === "120000")) {
+    const target = await git(call, ["cat-file", "blob", entry.object]);
+    links.set(entry.path, target.out.replace(/\n$/, ""));
+  }
+  for (const [path, target] of links) {
+    if (staysInside(path, links)) continue;
+    throw new BuildError(
+      "source",
+      "symlink_escapes",
+      `${path} is a symbolic link to ${target}, outside the repository.`,
+      {
+        hint: "Commit the file itself, or link to a file of the repository.",
+      },
+    );
+  }
+  await mkdir(folder, { recursive: true });
+  // An index of our own, so that two builds of one mirror do not meet.
+  const env = { GIT_INDEX_FILE: join(context.work, "index"), GIT_WORK_TREE: folder };
+  for (const args of [
+    ["read-tree", source.commit],
+    ["checkout-index", "--all", "--force", `--prefix=${folder}/`],
+  ]) {
+    const done = await git({ ...call, env }, args);
+    if (done.code !== 0) throw new Error(`git ${args[0]} failed: ${done.err}`);
+  }
+  const subject = await git(call, ["log", "-1", "--format=%s", source.commit]);
+  context.say(`${entries.length} files, ${Math.ceil(total / 1024)} KiB`);
+  return subject.out.trim();
+}
+
+function parseEntry(line: string): Entry | undefined {
+  const parts = /^(\d+) \w+ ([0-9a-f]+) +(\d+|-)\t(.*)$/s.exec(line);
+  if (!parts) return undefined;
+  return { mode: parts[1] ?? "", object: parts[2] ?? "", size: Number(parts[3]) || 0, path: parts[4] ?? "" };
+}
+
+/** Follows a link as the kernel would, through other links of the tree; false once it leaves. */
+function staysInside(path: string, links: ReadonlyMap<string, string>): boolean {
+  const walked: string[] = [];
+  const rest = path.split("/");
+  for (let hops = 0; rest.length > 0;) {
+    const name = rest.shift() ?? "";
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      if (walked.pop() === undefined) return false;
+      continue;
+    }
+    const target = links.get(posix.join(...walked, name));
+    if (target === undefined) {
+      walked.push(name);
+      continue;
+    }
+    if (target.startsWith("/") || ++hops > 40) return false;
+    rest.unshift(...target.split("/"));
+  }
+  // A link to the repository's root or to git's own folder has no use.
+  return walked[0] !== ".git";
+}

@@ -1,0 +1,54 @@
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { OffingError } from "../contract/errors.ts";
+import type { CliContext } from "./context.ts";
+
+/** Connects to a server's live endpoint as any MCP client does, in whichever era it speaks. */
+export async function withMcp<T>(
+  cli: CliContext,
+  at: { organization: string; server: string },
+  use: (client: Client) => Promise<T>,
+): Promise<T> {
+  const transport = new StreamableHTTPClientTransport(
+    new URL(`${cli.url}/${at.organization}/${at.server}/mcp`),
+    {
+      requestInit: { headers: cli.key === undefined ? {} : { authorization: `Bearer ${cli.key}` } },
+    },
+  );
+  const client = new Client({ name: "offing-cli", version: "1" }, { versionNegotiation: { mode: "auto" } });
+  try {
+    await client.connect(transport);
+    return await use(client);
+  } catch (error) {
+    throw explain(error, at);
+  } finally {
+    await client.close().catch(() => {});
+  }
+}
+
+function explain(error: unknown, at: { organization: string; server: string }): unknown {
+  const status = statusOf(error);
+  if (status === 401) {
+    return new OffingError("unauthenticated", "the gateway knows no such key", {
+      hint: "set OFFING_API_KEY to a key that is not revoked",
+    });
+  }
+  if (status === 404) {
+    return new OffingError(
+      "not_found",
+      `nothing is live at ${at.organization}/${at.server}, or it is not yours to see`,
+      {
+        hint: "./offing servers lists what there is",
+      },
+    );
+  }
+  return error;
+}
+
+function statusOf(error: unknown): number | undefined {
+  for (let at = error; typeof at === "object" && at !== null; at = (at as { cause?: unknown }).cause) {
+    const { status, code } = at as { status?: unknown; code?: unknown };
+    if (typeof status === "number") return status;
+    if (typeof code === "number" && code >= 400 && code < 600) return code;
+  }
+  return undefined;
+}

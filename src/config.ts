@@ -1,0 +1,110 @@
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+
+/** Every variable that Offing reads, as the strings that they are. */
+export interface Env {
+  readonly data: string | undefined;
+  readonly cache: string | undefined;
+  readonly port: string | undefined;
+  readonly host: string | undefined;
+  readonly publicUrl: string | undefined;
+  readonly databaseUrl: string | undefined;
+  readonly isolation: string | undefined;
+  readonly memoryMb: string | undefined;
+  readonly requestWindow: string | undefined;
+  readonly idleStop: string | undefined;
+  readonly python: string | undefined;
+  readonly uv: string | undefined;
+}
+
+export interface Config {
+  /** Absolute. Everything that must survive lies here. */
+  readonly dataDir: string;
+  /** Absolute. What can be fetched again: tools, wheels. */
+  readonly cacheDir: string;
+  readonly port: number;
+  readonly host: string;
+  /** Without a trailing slash; undefined until the port is known. */
+  readonly publicUrl: string | undefined;
+  readonly databaseUrl: string | undefined;
+  readonly isolation: "bwrap" | "landlock" | "none" | undefined;
+  readonly memoryMb: number;
+  readonly requestWindowMs: number;
+  readonly idleStopMs: number;
+  /** The interpreter that helper scripts run on. */
+  readonly python: string;
+  readonly uv: string | undefined;
+}
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+export function readEnv(env: NodeJS.ProcessEnv): Env {
+  const one = (name: string) => env[name] || undefined;
+  return {
+    data: one("OFFING_DATA"),
+    cache: one("OFFING_CACHE"),
+    port: one("OFFING_PORT"),
+    host: one("OFFING_HOST"),
+    publicUrl: one("OFFING_PUBLIC_URL"),
+    databaseUrl: one("DATABASE_URL"),
+    isolation: one("OFFING_ISOLATION"),
+    memoryMb: one("OFFING_MEMORY_MB"),
+    requestWindow: one("OFFING_REQUEST_WINDOW_SECONDS"),
+    idleStop: one("OFFING_IDLE_STOP_SECONDS"),
+    python: one("OFFING_PYTHON"),
+    uv: one("OFFING_UV"),
+  };
+}
+
+/** Typed, defaulted and cross-checked; a ConfigError names the variable and what it takes. */
+export function toConfig(env: Env): Config {
+  const publicUrl = env.publicUrl?.replace(/\/+$/, "");
+  if (publicUrl !== undefined && !URL.canParse(publicUrl)) {
+    throw new ConfigError(
+      `the public URL "${env.publicUrl}" is not a URL; give one such as https://mcp.example.com`,
+    );
+  }
+  if (env.databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(env.databaseUrl)) {
+    throw new ConfigError("DATABASE_URL must begin with postgres:// or postgresql://");
+  }
+  return {
+    dataDir: dataDir(env),
+    cacheDir: folder(env.cache, process.env["XDG_CACHE_HOME"], ".cache"),
+    port: integer("the port", env.port, 7400, 0, 65_535),
+    host: env.host ?? "127.0.0.1",
+    publicUrl,
+    databaseUrl: env.databaseUrl,
+    isolation: isolation(env.isolation),
+    memoryMb: integer("OFFING_MEMORY_MB", env.memoryMb, 1024, 64, 1_048_576),
+    requestWindowMs: 1000 * integer("OFFING_REQUEST_WINDOW_SECONDS", env.requestWindow, 170, 1, 86_400),
+    idleStopMs: 1000 * integer("OFFING_IDLE_STOP_SECONDS", env.idleStop, 300, 1, 86_400),
+    python: env.python ?? "python3",
+    uv: env.uv,
+  };
+}
+
+/** The data folder alone: the CLI needs it to find the owner's key. */
+export function dataDir(env: Pick<Env, "data">): string {
+  return folder(env.data, process.env["XDG_DATA_HOME"], ".local/share");
+}
+
+function folder(given: string | undefined, xdg: string | undefined, fallback: string): string {
+  if (given !== undefined) return resolve(given);
+  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), fallback), "offing");
+}
+
+function integer(name: string, text: string | undefined, fallback: number, min: number, max: number): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new ConfigError(`${name} must be a whole number from ${min} to ${max}, not "${text}"`);
+  }
+  return value;
+}
+
+function isolation(text: string | undefined): Config["isolation"] {
+  if (text === undefined || text === "bwrap" || text === "landlock" || text === "none") return text;
+  throw new ConfigError(`OFFING_ISOLATION must be bwrap, landlock or none, not "${text}"`);
+}

@@ -1,0 +1,203 @@
+import { z } from "zod";
+import { json, stream, upload } from "./route.ts";
+import * as s from "./schemas.ts";
+
+const Nothing = z.object({});
+const org = { organization: "organization" } as const;
+const server = { organization: "organization", server: "server" } as const;
+const since = { since: s.At.optional() };
+
+/** The control API, as data: the server binds it, the client calls it, tests go over it. */
+export const routes = {
+  me: json({ method: "GET", path: "/me", params: {}, summary: "Who am I?", input: Nothing, output: s.Me }),
+
+  listServers: json({
+    method: "GET",
+    path: "/organizations/:organization/servers",
+    params: org,
+    summary: "The servers that you may discover",
+    input: s.Page,
+    output: s.listOf(s.Server),
+  }),
+  getServer: json({
+    method: "GET",
+    path: "/organizations/:organization/servers/:server",
+    params: server,
+    summary: "One server",
+    input: Nothing,
+    output: s.Server,
+  }),
+  listCapabilities: json({
+    method: "GET",
+    path: "/organizations/:organization/servers/:server/capabilities",
+    params: server,
+    summary: "What a deployment's artifact exposes",
+    input: z.object({ deployment: z.string().default("live") }),
+    output: s.listOf(s.Capability),
+  }),
+  rollback: json({
+    method: "POST",
+    path: "/organizations/:organization/servers/:server/rollback",
+    params: server,
+    summary: "Make the live deployment select an earlier artifact",
+    input: z.object({ build: z.string().optional() }),
+    output: s.Server,
+  }),
+
+  createUpload: upload({
+    path: "/organizations/:organization/uploads",
+    params: org,
+    summary: "Upload a Git bundle",
+    input: Nothing,
+    output: z.object({ id: z.string(), sizeBytes: z.number() }),
+    maxBytes: 512 * 1024 * 1024,
+  }),
+  startBuild: json({
+    method: "POST",
+    path: "/organizations/:organization/builds",
+    params: org,
+    summary: "Build a commit and select its artifact; makes the server on its first build",
+    input: s.StartBuild,
+    output: s.Build,
+  }),
+  listBuilds: json({
+    method: "GET",
+    path: "/organizations/:organization/servers/:server/builds",
+    params: server,
+    summary: "A server's builds, newest first",
+    input: s.Page,
+    output: s.listOf(s.Build),
+  }),
+  getBuild: json({
+    method: "GET",
+    path: "/organizations/:organization/servers/:server/builds/:build",
+    params: { ...server, build: "build" },
+    summary: "One build",
+    input: Nothing,
+    output: s.Build,
+  }),
+  cancelBuild: json({
+    method: "POST",
+    path: "/organizations/:organization/servers/:server/builds/:build/cancel",
+    params: { ...server, build: "build" },
+    summary: "Cancel a queued or running build",
+    input: Nothing,
+    output: s.Build,
+  }),
+  followBuild: stream({
+    path: "/organizations/:organization/servers/:server/builds/:build/log",
+    params: { ...server, build: "build" },
+    summary: "A build's log from its beginning, then as it grows; ends with the finished build",
+    input: Nothing,
+    output: s.BuildEvent,
+  }),
+
+  listServerLines: json({
+    method: "GET",
+    path: "/organizations/:organization/servers/:server/logs",
+    params: server,
+    summary: "What a server's instances printed, newest first",
+    input: s.Page.extend(since),
+    output: s.listOf(s.ServerLine),
+  }),
+  followServerLines: stream({
+    path: "/organizations/:organization/servers/:server/logs/follow",
+    params: server,
+    summary: "What a server's instances print, from now on",
+    input: z.object(since),
+    output: s.ServerLine,
+  }),
+  listRequests: json({
+    method: "GET",
+    path: "/organizations/:organization/servers/:server/requests",
+    params: server,
+    summary: "The requests to a server, newest first",
+    input: s.Page.extend(since),
+    output: s.listOf(s.Request),
+  }),
+  followRequests: stream({
+    path: "/organizations/:organization/servers/:server/requests/follow",
+    params: server,
+    summary: "The requests to a server, from now on",
+    input: z.object(since),
+    output: s.Request,
+  }),
+
+  listKeys: json({
+    method: "GET",
+    path: "/organizations/:organization/keys",
+    params: org,
+    summary: "Your keys; for admins every key of the organization",
+    input: s.Page,
+    output: s.listOf(s.Key),
+  }),
+  createKey: json({
+    method: "POST",
+    path: "/organizations/:organization/keys",
+    params: org,
+    summary: "A new key, shown once; yours, or a service account's",
+    secret: true,
+    input: z.object({ label: z.string().max(100).default(""), serviceAccount: s.Slug.optional() }),
+    output: z.object({ id: z.string(), key: z.string() }),
+  }),
+  revokeKey: json({
+    method: "DELETE",
+    path: "/organizations/:organization/keys/:key",
+    params: { organization: "organization", key: "key" },
+    summary: "Revoke a key; effective at once",
+    input: Nothing,
+    output: s.Key,
+  }),
+
+  createServiceAccount: json({
+    method: "POST",
+    path: "/organizations/:organization/service-accounts",
+    params: org,
+    summary: "A principal for programs",
+    input: z.object({ slug: s.Slug, role: z.enum(["admin", "member"]).default("member") }),
+    output: s.ServiceAccount,
+  }),
+  listServiceAccounts: json({
+    method: "GET",
+    path: "/organizations/:organization/service-accounts",
+    params: org,
+    summary: "The organization's service accounts",
+    input: s.Page,
+    output: s.listOf(s.ServiceAccount),
+  }),
+  listGrants: json({
+    method: "GET",
+    path: "/organizations/:organization/servers/:server/grants",
+    params: server,
+    summary: "Who has which role on a server",
+    input: s.Page,
+    output: s.listOf(s.Grant),
+  }),
+  setGrant: json({
+    method: "PUT",
+    path: "/organizations/:organization/servers/:server/grants/:principal",
+    params: { ...server, principal: "principal" },
+    summary: "Give a principal a role on a server",
+    input: z.object({ role: s.ServerRole }),
+    output: s.Grant,
+  }),
+  removeGrant: json({
+    method: "DELETE",
+    path: "/organizations/:organization/servers/:server/grants/:principal",
+    params: { ...server, principal: "principal" },
+    summary: "Take a principal's role away",
+    input: Nothing,
+    output: Nothing,
+  }),
+  verifyAudit: json({
+    method: "GET",
+    path: "/organizations/:organization/audit/verify",
+    params: org,
+    summary: "Prove the audit chain, row by row",
+    input: Nothing,
+    output: s.AuditReport,
+  }),
+} as const;
+
+export type Routes = typeof routes;
+export type RouteName = keyof Routes;

@@ -1,0 +1,202 @@
+import { z } from "zod";
+import { organizationRoles, serverRoles } from "../policy/permissions.ts";
+import { isSlug } from "./slugs.ts";
+
+const slugRule = "use 1 to 63 of a-z, 0-9 and single hyphens between them";
+export const Slug = z.string().refine(isSlug, slugRule);
+export const At = z.iso.datetime();
+
+/** Lists take `limit` and `cursor`, and answer `items` and the next cursor, null at the end. */
+export const Page = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(500).optional(),
+});
+export const listOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+
+export const Principal = z.object({
+  id: z.string(),
+  kind: z.enum(["user", "service_account"]),
+  name: z.string(),
+});
+export const ServerRole = z.enum(Object.keys(serverRoles) as [keyof typeof serverRoles]);
+export const OrganizationRole = z.enum(organizationRoles);
+
+export const Me = z.object({
+  principal: Principal,
+  organization: z.object({ id: z.string(), slug: z.string(), name: z.string(), role: OrganizationRole }),
+});
+
+export const BuildStatus = z.enum(["queued", "building", "succeeded", "failed", "canceled"]);
+
+export const Deployment = z.object({
+  slug: z.string(),
+  scope: z.enum(["production", "preview"]),
+  branch: z.string().nullable(),
+  endpoint: z.string(),
+  artifact: z.string(),
+  build: z.string(),
+  updatedAt: At,
+});
+
+export const Server = z.object({
+  id: z.string(),
+  organization: z.string(),
+  slug: z.string(),
+  kind: z.enum(["hosted", "external", "remix"]),
+  description: z.string(),
+  owner: z.string(),
+  /** The live endpoint's URL, also before anything is live. */
+  endpoint: z.string(),
+  defaultBranch: z.string().nullable(),
+  status: z.enum(["live", "building", "failed", "empty"]),
+  deployments: z.array(Deployment),
+  lastBuild: z.object({ id: z.string(), status: BuildStatus, createdAt: At }).nullable(),
+  createdAt: At,
+});
+
+export const BuildStep = z.object({
+  step: z.string(),
+  status: z.enum(["running", "succeeded", "failed"]),
+  reused: z.boolean(),
+  startedAt: At,
+  durationMs: z.number().nullable(),
+});
+
+export const BuildFailure = z.object({
+  step: z.string(),
+  code: z.string(),
+  message: z.string(),
+  traceback: z.string().nullable(),
+  hint: z.string().nullable(),
+});
+
+export const Build = z.object({
+  id: z.string(),
+  server: z.string(),
+  status: BuildStatus,
+  source: z.string(),
+  ref: z.string().nullable(),
+  commit: z.string().nullable(),
+  subject: z.string().nullable(),
+  entrypoint: z.string().nullable(),
+  artifact: z.string().nullable(),
+  /** The deployment that this build was selected for, with its URL; null while nothing was. */
+  deployment: z.object({ slug: z.string(), endpoint: z.string() }).nullable(),
+  error: BuildFailure.nullable(),
+  steps: z.array(BuildStep),
+  capabilities: z.number().nullable(),
+  requestedBy: z.string(),
+  createdAt: At,
+  durationMs: z.number().nullable(),
+});
+
+export const BuildEvent = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("line"),
+    at: At,
+    step: z.string(),
+    stream: z.enum(["info", "out", "err"]),
+    text: z.string(),
+  }),
+  z.object({ type: z.literal("build"), build: Build }),
+]);
+
+export const StartBuild = z.object({
+  server: Slug,
+  source: z.discriminatedUnion("kind", [
+    z.object({
+      kind: z.literal("git"),
+      url: z.string().min(1).max(2000),
+      ref: z.string().min(1).max(300).optional(),
+    }),
+    z.object({
+      kind: z.literal("upload"),
+      upload: z.string(),
+      commit: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
+      ref: z.string().max(300).optional(),
+      name: z.string().max(300),
+    }),
+  ]),
+  entrypoint: z.string().min(1).max(500).optional(),
+  allowPrivate: z.boolean().default(false),
+});
+
+export const Capability = z.object({
+  kind: z.enum(["tool", "prompt", "resource", "resource_template"]),
+  name: z.string(),
+  description: z.string().nullable(),
+  hash: z.string(),
+  definition: z.record(z.string(), z.unknown()),
+});
+
+export const Key = z.object({
+  id: z.string(),
+  prefix: z.string(),
+  label: z.string(),
+  principal: Principal,
+  createdAt: At,
+  revokedAt: At.nullable(),
+});
+
+export const ServerLine = z.object({
+  id: z.string(),
+  at: At,
+  artifact: z.string(),
+  scope: z.string(),
+  instance: z.string(),
+  stream: z.enum(["stdout", "stderr", "system"]),
+  text: z.string(),
+  request: z.string().nullable(),
+});
+
+export const Request = z.object({
+  id: z.string(),
+  at: At,
+  deployment: z.string().nullable(),
+  artifact: z.string().nullable(),
+  era: z.string().nullable(),
+  protocolVersion: z.string().nullable(),
+  httpMethod: z.string(),
+  method: z.string().nullable(),
+  capability: z.object({ kind: z.string(), name: z.string() }).nullable(),
+  principal: z.string().nullable(),
+  client: z.object({ name: z.string(), version: z.string().nullable() }).nullable(),
+  session: z.string().nullable(),
+  decision: z.string().nullable(),
+  boundary: z.string().nullable(),
+  error: z.string().nullable(),
+  isError: z.boolean(),
+  outcome: z.string(),
+  httpStatus: z.number(),
+  jsonrpcCode: z.number().nullable(),
+  requestBytes: z.number(),
+  responseBytes: z.number(),
+  streamEvents: z.number(),
+  instance: z.string().nullable(),
+  trace: z.string().nullable(),
+  ms: z.object({
+    auth: z.number(),
+    policy: z.number(),
+    cold: z.number(),
+    upstream: z.number(),
+    total: z.number(),
+  }),
+});
+
+export const Grant = z.object({ principal: Principal, role: ServerRole });
+export const ServiceAccount = z.object({
+  id: z.string(),
+  slug: z.string(),
+  role: z.enum(["admin", "member"]),
+  createdAt: At,
+});
+
+export const AuditReport = z.object({
+  organization: z.string(),
+  rows: z.number(),
+  checkpoints: z.number(),
+  intact: z.boolean(),
+  /** What is wrong, naming the row or the checkpoint. */
+  problem: z.string().nullable(),
+});

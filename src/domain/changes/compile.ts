@@ -1,0 +1,91 @@
+import type { Manifest } from "../../mcp/manifest.ts";
+import type { Endpoint } from "../../snapshot/snapshot.ts";
+import type { Shard } from "../../snapshot/state.ts";
+import type { Db } from "../../store/database.ts";
+import { loadPrincipal } from "../principals/load.ts";
+
+export interface CompileOptions {
+  readonly requestWindowMs: number;
+}
+
+/** The endpoints of one server, as the gateway serves them; none when the server is gone. */
+export async function compileServer(
+  db: Db,
+  organization: string,
+  server: string,
+  options: CompileOptions,
+): Promise<Shard> {
+  const rows = await db
+    .selectFrom("deployments as d")
+    .innerJoin("servers as s", (join) =>
+      join.onRef("s.organization", "=", "d.organization").onRef("s.id", "=", "d.server"),
+    )
+    .innerJoin("organizations as o", "o.id", "d.organization")
+    .innerJoin("manifests as m", (join) =>
+      join
+        .onRef("m.organization", "=", "d.organization")
+        .onRef("m.artifact", "=", "d.artifact")
+        .onRef("m.scope", "=", "d.scope"),
+    )
+    .select([
+      "d.id",
+      "d.slug as deployment",
+      "d.artifact",
+      "d.scope",
+      "s.slug",
+      "s.kind",
+      "o.slug as organizationSlug",
+      "m.manifest",
+    ])
+    .where("d.organization", "=", organization)
+    .where("d.server", "=", server)
+    .execute();
+  const endpoints = rows.map((row): Endpoint => {
+    const manifest = row.manifest as unknown as Manifest;
+    return {
+      id: row.id,
+      organization: { id: organization, slug: row.organizationSlug },
+      server: { id: server, slug: row.slug, kind: "hosted" },
+      deployment: row.deployment,
+      target: { organization, server, artifact: row.artifact, scope: row.scope },
+      manifest,
+      eras: manifest.eras,
+      requestWindowMs: options.requestWindowMs,
+    };
+  });
+  return { kind: "server", subject: server, endpoints };
+}
+
+export async function compileKey(db: Db, organization: string, id: string): Promise<Shard> {
+  const row = await db
+    .selectFrom("keys")
+    .select(["hash", "principal", "revoked_at"])
+    .where("organization", "=", organization)
+    .where("id", "=", id)
+    .executeTakeFirst();
+  const live = row !== undefined && row.revoked_at === null;
+  return {
+    kind: "key",
+    subject: id,
+    key: live ? { id, organization, principal: row.principal, hash: row.hash } : undefined,
+  };
+}
+
+export async function compilePrincipal(db: Db, organization: string, id: string): Promise<Shard> {
+  return {
+    kind: "principal",
+    organization,
+    subject: id,
+    principal: await loadPrincipal(db, organization, id),
+  };
+}
+
+export async function compileSession(db: Db, organization: string, id: string): Promise<Shard | undefined> {
+  const row = await db
+    .selectFrom("ended_sessions")
+    .select("expires_at")
+    .where("organization", "=", organization)
+    .where("id", "=", id)
+    .executeTakeFirst();
+  return row && { kind: "session", subject: id, expiresAt: row.expires_at.getTime() };
+}

@@ -1,0 +1,38 @@
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Principal } from "../policy/decide.ts";
+import type { SnapshotState } from "../snapshot/state.ts";
+import type { Changes } from "../store/changes.ts";
+import type { Db } from "../store/database.ts";
+import type { Jobs } from "../store/jobs.ts";
+import type { Notices } from "../store/notices.ts";
+import type { Blobs } from "../store/blobs.ts";
+
+/** What verbs stand on; the same for everyone. */
+export interface Services {
+  readonly db: Db;
+  readonly changes: Changes;
+  readonly notices: Notices;
+  readonly jobs: Jobs;
+  readonly blobs: Blobs;
+  readonly snapshot: SnapshotState;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The program's URL, without a trailing slash. */
+  readonly publicUrl: () => string;
+}
+
+/** Who acts: a principal that proved itself, or the program on its own account. */
+export type Actor =
+  | (Exclude<Principal, { kind: "anonymous" }> & { readonly organizationSlug: string })
+  | { readonly kind: "system"; readonly job: string };
+
+/** What every verb takes first. */
+export interface Context extends Services {
+  readonly actor: Actor;
+}
+
+/** The actor as records and the audit trail name it. */
+export function actorId(actor: Actor): string {
+  return actor.kind === "system" ? `system:${actor.job}` : actor.id;
+}

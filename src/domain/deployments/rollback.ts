@@ -1,0 +1,80 @@
+import { OffingError } from "../../contract/errors.ts";
+import type { Output } from "../../contract/route.ts";
+import type { Routes } from "../../contract/routes.ts";
+import { notFound } from "../authorize.ts";
+import { actorId, type Context } from "../context.ts";
+import { getServer } from "../registry/get-server.ts";
+import { loadServer } from "../servers/load.ts";
+import { write } from "../write.ts";
+
+/**
+ * Makes the live deployment select the artifact of an earlier build: the named
+ * one, or the one that was live before. No rebuild; calls that run end where
+ * they began.
+ */
+export async function rollback(
+  ctx: Context,
+  input: { organization: string; server: string; build?: string | undefined },
+): Promise<Output<Routes["rollback"]>> {
+  const server = await loadServer(ctx, input, "deploy");
+  const { organization } = server;
+  await write(ctx, organization, async ({ tx, audit, change }) => {
+    const live = await tx
+      .selectFrom("deployments")
+      .select(["id", "artifact", "build"])
+      .where("organization", "=", organization)
+      .where("server", "=", server.id)
+      .where("slug", "=", "live")
+      .forUpdate()
+      .executeTakeFirst();
+    if (live === undefined) {
+      throw new OffingError("precondition", `${server.slug} has nothing live yet`, {
+        hint: "deploy it first: ./offing deploy SOURCE",
+      });
+    }
+    let query = tx
+      .selectFrom("selections")
+      .select(["artifact", "build"])
+      .where("organization", "=", organization)
+      .where("deployment", "=", live.id);
+    query =
+      input.build === undefined
+        ? query.where("build", "!=", live.build)
+        : query.where("build", "=", input.build);
+    const earlier = await query.orderBy("seq", "desc").executeTakeFirst();
+    if (earlier === undefined) {
+      if (input.build !== undefined) throw notFound("build that was live on this server,", input.build);
+      throw new OffingError(
+        "precondition",
+        `${server.slug} has had one live build only, so there is nothing to go back to`,
+      );
+    }
+    if (earlier.build === live.build)
+      throw new OffingError("conflict", `build ${live.build} is live already`);
+    await tx
+      .updateTable("deployments")
+      .set({ artifact: earlier.artifact, build: earlier.build, updated_at: new Date(ctx.clock.now()) })
+      .where("organization", "=", organization)
+      .where("id", "=", live.id)
+      .execute();
+    await tx
+      .insertInto("selections")
+      .values({
+        organization,
+        deployment: live.id,
+        artifact: earlier.artifact,
+        build: earlier.build,
+        reason: "rollback",
+        actor: actorId(ctx.actor),
+      })
+      .execute();
+    await audit("deployment.rollback", live.id, {
+      server: server.id,
+      from: live.build,
+      to: earlier.build,
+      artifact: earlier.artifact,
+    });
+    await change("server", server.id);
+  });
+  return getServer(ctx, input);
+}

@@ -1,0 +1,104 @@
+import { type Artifact, BuildError } from "../../build/build.ts";
+import { toSlug } from "../../contract/slugs.ts";
+import { newId } from "../../lib/ids.ts";
+import type { Manifest } from "../../mcp/manifest.ts";
+import type { Context } from "../context.ts";
+import { write } from "../write.ts";
+
+/**
+ * Ends a build: keeps its artifact and manifest and moves the deployment's
+ * pointer, in one transaction. The live deployment is moved, unless the build
+ * was of a branch other than the default one: then that branch's preview.
+ */
+export async function selectArtifact(
+  ctx: Context,
+  input: { organization: string; build: string; artifact: Artifact; manifest: Manifest },
+): Promise<void> {
+  const { organization, build, artifact, manifest } = input;
+  await write(ctx, organization, async ({ tx, audit, change }) => {
+    const row = await tx
+      .updateTable("builds")
+      .set({ status: "succeeded", artifact: artifact.digest, finished_at: new Date(ctx.clock.now()) })
+      .where("organization", "=", organization)
+      .where("id", "=", build)
+      .where("status", "=", "building")
+      .returning(["server", "ref", "requested_by"])
+      .executeTakeFirst();
+    if (row === undefined)
+      throw new BuildError("select", "canceled", "the build was canceled before its artifact was selected");
+    const server = await tx
+      .selectFrom("servers")
+      .select(["id", "default_branch"])
+      .where("organization", "=", organization)
+      .where("id", "=", row.server)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    const branch = row.ref?.startsWith("refs/heads/") ? row.ref.slice("refs/heads/".length) : null;
+    if (server.default_branch === null && branch !== null) {
+      await tx
+        .updateTable("servers")
+        .set({ default_branch: branch })
+        .where("organization", "=", organization)
+        .where("id", "=", server.id)
+        .execute();
+    }
+    const preview = branch !== null && server.default_branch !== null && branch !== server.default_branch;
+    const slug = preview ? (toSlug(branch) ?? "preview") : "live";
+    const scope = preview ? "preview" : "production";
+
+    await tx
+      .insertInto("artifacts")
+      .values({ organization, digest: artifact.digest, detail: JSON.stringify(artifact) })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    await tx
+      .insertInto("manifests")
+      .values({ organization, artifact: artifact.digest, scope, manifest: JSON.stringify(manifest) })
+      .onConflict((conflict) =>
+        conflict
+          .columns(["organization", "artifact", "scope"])
+          .doUpdateSet({ manifest: JSON.stringify(manifest) }),
+      )
+      .execute();
+    const at = new Date(ctx.clock.now());
+    const { id } = await tx
+      .insertInto("deployments")
+      .values({
+        organization,
+        id: newId("dep"),
+        server: server.id,
+        slug,
+        scope,
+        branch,
+        artifact: artifact.digest,
+        build,
+        updated_at: at,
+      })
+      .onConflict((conflict) =>
+        conflict
+          .columns(["organization", "server", "slug"])
+          .doUpdateSet({ artifact: artifact.digest, build, branch, updated_at: at }),
+      )
+      .returning("id")
+      .executeTakeFirstOrThrow();
+    await tx
+      .insertInto("selections")
+      .values({
+        organization,
+        deployment: id,
+        artifact: artifact.digest,
+        build,
+        reason: "deploy",
+        actor: row.requested_by,
+      })
+      .execute();
+    await audit("deployment.select", id, {
+      server: server.id,
+      deployment: slug,
+      artifact: artifact.digest,
+      build,
+    });
+    await change("server", server.id);
+    await ctx.notices.send(tx, "builds", build);
+  });
+}

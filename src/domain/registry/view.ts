@@ -1,0 +1,62 @@
+import type { z } from "zod";
+import type { Server } from "../../contract/schemas.ts";
+import type { Context } from "../context.ts";
+import { endpointUrl } from "../servers/endpoint.ts";
+import type { LoadedServer } from "../servers/load.ts";
+
+type ServerView = z.output<typeof Server>;
+
+/** Servers as the registry shows them: with their deployments and their last build. */
+export async function viewServers(ctx: Context, servers: readonly LoadedServer[]): Promise<ServerView[]> {
+  if (servers.length === 0) return [];
+  const organization = servers[0]!.organization;
+  const ids = servers.map((server) => server.id);
+  const [deployments, builds] = await Promise.all([
+    ctx.db
+      .selectFrom("deployments")
+      .selectAll()
+      .where("organization", "=", organization)
+      .where("server", "in", ids)
+      .orderBy("slug")
+      .execute(),
+    ctx.db
+      .selectFrom("builds")
+      .select(["server", "id", "status", "created_at"])
+      .distinctOn("server")
+      .where("organization", "=", organization)
+      .where("server", "in", ids)
+      .orderBy("server")
+      .orderBy("id", "desc")
+      .execute(),
+  ]);
+  return servers.map((server) => {
+    const url = (deployment: string) =>
+      endpointUrl(ctx.publicUrl(), server.organizationSlug, server.slug, deployment);
+    const own = deployments.filter((deployment) => deployment.server === server.id);
+    const last = builds.find((build) => build.server === server.id);
+    const live = own.some((deployment) => deployment.slug === "live");
+    const building = last?.status === "queued" || last?.status === "building";
+    return {
+      id: server.id,
+      organization: server.organizationSlug,
+      slug: server.slug,
+      kind: server.kind,
+      description: server.description,
+      owner: server.owner,
+      endpoint: url("live"),
+      defaultBranch: server.defaultBranch,
+      status: live ? "live" : building ? "building" : last?.status === "failed" ? "failed" : "empty",
+      deployments: own.map((deployment) => ({
+        slug: deployment.slug,
+        scope: deployment.scope,
+        branch: deployment.branch,
+        endpoint: url(deployment.slug),
+        artifact: deployment.artifact,
+        build: deployment.build,
+        updatedAt: deployment.updated_at.toISOString(),
+      })),
+      lastBuild: last ? { id: last.id, status: last.status, createdAt: last.created_at.toISOString() } : null,
+      createdAt: server.createdAt.toISOString(),
+    };
+  });
+}

@@ -1,0 +1,9 @@
+/** The URL of a deployment's MCP endpoint; `live` is the server's own. */
+export function endpointUrl(
+  publicUrl: string,
+  organization: string,
+  server: string,
+  deployment: string,
+): string {
+  return `${publicUrl}/${organization}/${server}${deployment === "live" ? "" : `@${deployment}`}/mcp`;
+}

@@ -1,0 +1,74 @@
+import { serverRole, type Principal } from "../policy/decide.ts";
+import type { Endpoint } from "../snapshot/snapshot.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Credentials } from "./ports.ts";
+
+/** What of a client's own headers goes on. `Authorization`, `Cookie` and everything of ours does not. */
+const forwarded = ["traceparent", "tracestate", "baggage", "accept-language", "user-agent"] as const;
+
+/**
+ * The headers of a request to an instance, as a flat list: who acts, what
+ * the platform presents, and the little of the client's own that is passed on.
+ */
+export function upstreamHeaders(
+  x: Exchange,
+  endpoint: Endpoint,
+  principal: Principal,
+  credentials: Credentials,
+  spoken: { readonly revision: string; readonly session: string; readonly stateless: boolean },
+): string[] {
+  const list = fixedHeaders(endpoint, principal).slice();
+  list.push(
+    "offing-request-id",
+    x.record.id,
+    "mcp-protocol-version",
+    spoken.revision,
+    "mcp-session-id",
+    spoken.session,
+  );
+  const { headers } = x.req;
+  for (const name of forwarded) {
+    const value = headers[name];
+    if (typeof value === "string") list.push(name, value);
+  }
+  if (spoken.stateless) {
+    for (const name in headers) {
+      if (name === "mcp-method" || name === "mcp-name" || name.startsWith("mcp-param-")) {
+        const value = headers[name];
+        if (typeof value === "string") list.push(name, value);
+      }
+    }
+  }
+  const presented = credentials.headers(endpoint, principal);
+  for (const name in presented) list.push(name, presented[name]!);
+  return list;
+}
+
+const fixed = new WeakMap<Principal, WeakMap<Endpoint, string[]>>();
+
+/** The same for every call of one principal to one endpoint, as long as the snapshot keeps both. */
+function fixedHeaders(endpoint: Endpoint, principal: Principal): string[] {
+  let byEndpoint = fixed.get(principal);
+  if (byEndpoint === undefined) fixed.set(principal, (byEndpoint = new WeakMap()));
+  let list = byEndpoint.get(endpoint);
+  if (list === undefined) {
+    list = ["content-type", "application/json", "accept", "application/json, text/event-stream"];
+    if (principal.kind !== "anonymous") {
+      list.push("horizon-actor", headerValue(principal.id), "horizon-actor-type", principal.kind);
+      if (principal.email !== undefined) list.push("horizon-actor-email", headerValue(principal.email));
+      list.push("horizon-user-role", principal.organizationRole);
+      const role = serverRole(principal, {
+        organization: endpoint.organization.id,
+        server: endpoint.server.id,
+      });
+      if (role !== undefined) list.push("horizon-server-roles", role);
+    }
+    byEndpoint.set(endpoint, list);
+  }
+  return list;
+}
+
+/** Text as a header can carry it: what is not visible ASCII becomes percent-encoded UTF-8. */
+function headerValue(text: string): string {
+  return text.replace(/[^\x21-\x7e ]/gu, (character) => encodeURIComponent(character.toWellFormed()));
+}

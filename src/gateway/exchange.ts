@@ -1,0 +1,188 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
+import type { RequestId } from "../mcp/envelope.ts";
+import type { Records, RequestRecord } from "./ports.ts";
+import { Refusal } from "./refusal.ts";
+
+const NO_BODY = Buffer.alloc(0);
+
+/**
+ * One HTTP request on its way, with the record that it leaves. The record is
+ * written exactly once: when the client's side is closed and nothing is
+ * under way upstream any more.
+ */
+export class Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly record: RequestRecord;
+  readonly started: number;
+  /** The id to answer under; null until the body is read, and for what has none. */
+  id: RequestId | null = null;
+  body: Buffer = NO_BODY;
+  /** Called once when the client leaves before its answer is whole. */
+  onLeave: (() => void) | undefined;
+  clientGone = false;
+  readonly #clock: Clock;
+  readonly #records: Records;
+  readonly #onSettled: (exchange: Exchange) => void;
+  #closed = false;
+  #upstream = false;
+  #written = false;
+
+  constructor(
+    req: IncomingMessage,
+    res: ServerResponse,
+    clock: Clock,
+    records: Records,
+    onSettled: (exchange: Exchange) => void,
+  ) {
+    this.req = req;
+    this.res = res;
+    this.#clock = clock;
+    this.#records = records;
+    this.#onSettled = onSettled;
+    this.started = clock.monotonic();
+    const at = clock.now();
+    this.record = emptyRecord(newId("req", at), at, req);
+    res.on("close", () => {
+      this.#closed = true;
+      if (!res.writableFinished) {
+        this.clientGone = true;
+        this.onLeave?.();
+      }
+      this.#settle();
+    });
+    // Without a listener a broken client socket would end the process.
+    res.on("error", ignore);
+  }
+
+  /** Milliseconds since the request came in. */
+  elapsed(): number {
+    return this.#clock.monotonic() - this.started;
+  }
+
+  /** From here on the record waits for `upstreamDone`. */
+  upstreamBegins(): void {
+    this.#upstream = true;
+  }
+
+  upstreamDone(): void {
+    this.#upstream = false;
+    this.#settle();
+  }
+
+  /** Answers with JSON text, unless an answer has begun or the client is gone. */
+  answer(status: number, text: string, headers?: Readonly<Record<string, string>>): void {
+    this.record.http_status = status;
+    if (this.res.headersSent || this.clientGone) return;
+    const bytes = Buffer.byteLength(text);
+    this.record.response_bytes += bytes;
+    this.res.writeHead(status, {
+      "content-type": "application/json",
+      "content-length": bytes,
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...headers,
+      ...(this.#abandonsBody() ? { connection: "close" } : {}),
+    });
+    this.res.end(text);
+  }
+
+  /** Answers with a status and no body. */
+  answerEmpty(status: number, headers?: Readonly<Record<string, string>>): void {
+    this.record.http_status = status;
+    if (this.res.headersSent || this.clientGone) return;
+    this.res.writeHead(status, { "content-length": 0, "x-content-type-options": "nosniff", ...headers });
+    this.res.end();
+  }
+
+  /** Notes a refusal and answers with it. */
+  refuse(refusal: Refusal): void {
+    this.note(refusal);
+    this.answer(refusal.status, refusal.text(this.id, this.record.id), refusal.detail.headers);
+  }
+
+  /** Writes into the record why and where the request stopped. */
+  note(refusal: Refusal): void {
+    const { record } = this;
+    record.boundary = refusal.boundary;
+    record.error = refusal.message;
+    record.because ??= refusal.detail.because ?? null;
+    record.jsonrpc_code = refusal.code;
+    record.http_status = refusal.status;
+    record.is_error = true;
+    if (refusal.detail.outcome !== undefined) record.outcome = refusal.detail.outcome;
+  }
+
+  /** A large body that nobody reads is not worth the connection it comes on. */
+  #abandonsBody(): boolean {
+    return (
+      !this.req.complete &&
+      (this.req.headers["content-length"] === undefined || Number(this.req.headers["content-length"]) > 65_536)
+    );
+  }
+
+  #settle(): void {
+    if (this.#written || !this.#closed || this.#upstream) return;
+    this.#written = true;
+    if (this.clientGone && this.record.outcome === "complete") this.record.outcome = "client_gone";
+    this.record.t_total = this.elapsed();
+    this.#onSettled(this);
+    this.#records.write(this.record);
+  }
+}
+
+function ignore(): void {}
+
+function emptyRecord(id: string, at: number, req: IncomingMessage): RequestRecord {
+  return {
+    id,
+    at,
+    organization: null,
+    server: null,
+    deployment: null,
+    artifact: null,
+    scope: null,
+    era: null,
+    protocol_version: null,
+    transport: "streamable_http",
+    http_method: req.method ?? "",
+    method: null,
+    capability_kind: null,
+    capability_name: null,
+    capability_hash: null,
+    principal_kind: null,
+    principal: null,
+    client_name: null,
+    client_version: null,
+    auth_kind: "none",
+    key: null,
+    session: null,
+    ip: req.socket.remoteAddress ?? null,
+    decision: null,
+    because: null,
+    boundary: null,
+    instance: null,
+    http_status: 0,
+    jsonrpc_code: null,
+    is_error: false,
+    error: null,
+    outcome: "complete",
+    request_bytes: 0,
+    response_bytes: 0,
+    stream_events: 0,
+    t_auth: 0,
+    t_policy: 0,
+    t_cold: 0,
+    t_upstream: 0,
+    t_total: 0,
+    trace: traceId(req.headers["traceparent"]),
+  };
+}
+
+/** The trace id of a W3C `traceparent` header. */
+function traceId(header: string | string[] | undefined): string | null {
+  if (typeof header !== "string" || header.length < 55 || header[2] !== "-") return null;
+  return header.slice(3, 35);
+}

@@ -1,0 +1,134 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import { createPools, type Pools } from "../upstream/pool.ts";
+import { authenticate } from "./authenticate.ts";
+import { admit, authorize } from "./authorize.ts";
+import { readBody } from "./body.ts";
+import { Conversation } from "./conversation.ts";
+import { readEnvelope } from "./envelope.ts";
+import { Exchange } from "./exchange.ts";
+import { Leases } from "./leases.ts";
+import type { Credentials, Instances, Records, Sessions, Tokens } from "./ports.ts";
+import { Refusal } from "./refusal.ts";
+import { isGatewayPath, originCheck, resolve } from "./resolve.ts";
+import { SessionBook } from "./session.ts";
+
+export interface GatewayLimits {
+  /** Bytes of a request's body. */
+  readonly bodyBytes: number;
+  /** Milliseconds until a body is whole. */
+  readonly bodyTimeoutMs: number;
+  /** How deep JSON may nest. */
+  readonly jsonDepth: number;
+  /** Bytes of one upstream message that must be changed on its way. */
+  readonly messageBytes: number;
+  /** Milliseconds after which an unused instance is released. */
+  readonly idleMs: number;
+  /** Milliseconds that requests under way get when the gateway closes. */
+  readonly drainMs: number;
+}
+
+export const defaultLimits: GatewayLimits = {
+  bodyBytes: 6 * 1024 * 1024,
+  bodyTimeoutMs: 15_000,
+  jsonDepth: 128,
+  messageBytes: 16 * 1024 * 1024,
+  idleMs: 60_000,
+  drainMs: 5_000,
+};
+
+export interface GatewayOptions {
+  readonly snapshot: Snapshot;
+  readonly tokens: Tokens;
+  readonly credentials: Credentials;
+  readonly instances: Instances;
+  readonly sessions: Sessions;
+  readonly records: Records;
+  /** Where clients reach us, such as `http://localhost:8080`. */
+  readonly publicUrl: string;
+  readonly clock?: Clock;
+  readonly limits?: Partial<GatewayLimits>;
+  /** First path segments that are no organization. */
+  readonly reserved?: ReadonlySet<string>;
+  readonly pools?: Pools;
+}
+
+export interface Gateway {
+  /** Whether a path is the gateway's: everything below `/{org}/{server}`. */
+  matches(path: string): boolean;
+  /** Serves one request; never throws. */
+  handle(req: IncomingMessage, res: ServerResponse): void;
+  /** Lets what is under way finish for `drainMs`, then ends it. */
+  close(): Promise<void>;
+}
+
+/** The data plane: see the steps in `serve`, one file each. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const { snapshot, tokens, records } = options;
+  const clock = options.clock ?? systemClock;
+  const limits = { ...defaultLimits, ...options.limits };
+  const reserved = options.reserved ?? new Set(["api", "o", "assets"]);
+  const pools = options.pools ?? createPools();
+  const leases = new Leases(options.instances, pools, clock, limits.idleMs);
+  const book = new SessionBook(options.sessions, snapshot, () => clock.now());
+  const conversation = new Conversation(options.credentials, leases, book, limits.messageBytes);
+  const checkOrigin = originCheck(options.publicUrl);
+  const live = new Set<Exchange>();
+  let onEmpty: (() => void) | undefined;
+
+  const settled = (x: Exchange): void => {
+    live.delete(x);
+    if (live.size === 0) onEmpty?.();
+  };
+
+  async function serve(x: Exchange): Promise<void> {
+    const { req } = x;
+    checkOrigin(req);
+    const place = resolve(snapshot, req.url ?? "/");
+    const principal = authenticate(tokens, x);
+    const endpoint = admit(x, place, principal);
+    if (req.method === "DELETE") return conversation.end(x, endpoint, principal);
+    if (req.method !== "POST") {
+      throw new Refusal("protocol", 405, "Post JSON-RPC messages here; DELETE ends a session.", {
+        headers: { allow: "POST, DELETE" },
+      });
+    }
+    await readBody(x, limits);
+    const envelope = readEnvelope(x, limits.jsonDepth);
+    const session = conversation.join(x, endpoint, principal, envelope);
+    if ("request" in envelope) authorize(x, endpoint, principal, envelope.request.known);
+    conversation.carry(x, endpoint, principal, envelope, session);
+  }
+
+  return {
+    matches: (path) => isGatewayPath(path, reserved),
+    handle(req, res) {
+      const x = new Exchange(req, res, clock, records, settled);
+      live.add(x);
+      serve(x).catch((error: unknown) => x.refuse(asRefusal(error)));
+    },
+    async close() {
+      if (live.size > 0) {
+        await new Promise<void>((done) => {
+          const timer = setTimeout(done, limits.drainMs);
+          onEmpty = () => {
+            clearTimeout(timer);
+            done();
+          };
+        });
+      }
+      for (const x of live) x.res.destroy();
+      await leases.close();
+      await pools.close();
+    },
+  };
+}
+
+function asRefusal(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new Refusal("protocol", 500, "The gateway failed on this request; the fault is Offing's.", {
+    because: message,
+  });
+}

@@ -1,0 +1,136 @@
+import type { Clock } from "../lib/clock.ts";
+import type { Target } from "../snapshot/snapshot.ts";
+import type { Dial, Pools } from "../upstream/pool.ts";
+import type { Instances, Lease } from "./ports.ts";
+
+/** A warm instance that the gateway holds over many requests. */
+export interface Held {
+  readonly lease: Lease;
+  readonly dial: Dial;
+  /** Requests under way. */
+  uses: number;
+  /** Monotonic milliseconds of the last use. */
+  usedAt: number;
+  lost: boolean;
+}
+
+/**
+ * The gateway's own claims on instances: one per target, asked for once, kept
+ * while used, released after an idle time, dropped when the instance is gone.
+ */
+export class Leases {
+  readonly #instances: Instances;
+  readonly #pools: Pools;
+  readonly #clock: Clock;
+  readonly #idleMs: number;
+  readonly #held = new Map<string, Held>();
+  readonly #waking = new Map<string, Promise<Held>>();
+  readonly #sweeper: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(instances: Instances, pools: Pools, clock: Clock, idleMs: number) {
+    this.#instances = instances;
+    this.#pools = pools;
+    this.#clock = clock;
+    this.#idleMs = idleMs;
+    this.#sweeper = setInterval(() => this.#sweep(), Math.max(10, Math.min(idleMs / 4, 5_000)));
+    this.#sweeper.unref();
+  }
+
+  /** The held instance at once, or a promise of one; all who wait for the same target share it. */
+  take(target: Target): Held | Promise<Held> {
+    const key = keyOf(target);
+    return this.#held.get(key) ?? this.#waking.get(key) ?? this.#wake(key, target);
+  }
+
+  begin(held: Held): void {
+    held.uses++;
+  }
+
+  end(held: Held): void {
+    held.uses--;
+    held.usedAt = this.#clock.monotonic();
+  }
+
+  /** Gives up an instance that cannot be reached. */
+  drop(target: Target, held: Held, reason: Error): void {
+    const key = keyOf(target);
+    if (this.#held.get(key) === held) this.#held.delete(key);
+    this.#discard(held, reason);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    const over = new Error("The gateway is closing.");
+    for (const held of this.#held.values()) this.#discard(held, over);
+    this.#held.clear();
+    await Promise.allSettled(this.#waking.values());
+  }
+
+  #wake(key: string, target: Target): Promise<Held> {
+    const waking = this.#instances.acquire(target).then(
+      (lease) => {
+        this.#waking.delete(key);
+        return this.#hold(key, lease);
+      },
+      (error: unknown) => {
+        this.#waking.delete(key);
+        throw error;
+      },
+    );
+    this.#waking.set(key, waking);
+    return waking;
+  }
+
+  #hold(key: string, lease: Lease): Held {
+    const held: Held = {
+      lease,
+      dial: this.#pools.at(lease.address),
+      uses: 0,
+      usedAt: this.#clock.monotonic(),
+      lost: false,
+    };
+    if (lease.lost.aborted || this.#closed) {
+      this.#discard(held, new Error("The instance is gone."));
+      return held;
+    }
+    this.#held.set(key, held);
+    lease.lost.addEventListener(
+      "abort",
+      () => {
+        if (this.#held.get(key) === held) this.#held.delete(key);
+        this.#discard(held, new Error("The instance is gone."));
+      },
+      { once: true },
+    );
+    return held;
+  }
+
+  #discard(held: Held, reason: Error): void {
+    if (held.lost) return;
+    held.lost = true;
+    this.#pools.drop(held.lease.address, reason);
+    held.lease.release();
+  }
+
+  #sweep(): void {
+    const oldest = this.#clock.monotonic() - this.#idleMs;
+    for (const [key, held] of this.#held) {
+      if (held.uses > 0 || held.usedAt > oldest) continue;
+      this.#held.delete(key);
+      this.#discard(held, new Error("The instance was idle."));
+    }
+  }
+}
+
+const keys = new WeakMap<Target, string>();
+
+function keyOf(target: Target): string {
+  let key = keys.get(target);
+  if (key === undefined) {
+    key = JSON.stringify([target.organization, target.server, target.artifact, target.scope]);
+    keys.set(target, key);
+  }
+  return key;
+}

@@ -1,0 +1,145 @@
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import { SseCounter, sseMessage } from "../lib/sse.ts";
+import { isObject } from "../mcp/envelope.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Sink } from "./forward.ts";
+import { Refusal } from "./refusal.ts";
+
+/** Answers up to this size are looked into for the record. */
+const INSPECTED_BYTES = 16 * 1024;
+
+/** What an upstream's answer is, by its head; a refusal for what may not be passed on. */
+export function formOf(status: number, headers: IncomingHttpHeaders): "json" | "events" | "empty" | Refusal {
+  const type = String(headers["content-type"] ?? "");
+  if (status === 401 || status === 403 || status === 407 || (status >= 300 && status < 400)) {
+    return new Refusal(
+      "upstream",
+      502,
+      `The server's own code answered with HTTP ${status}. Offing has authenticated the caller already; switch off the server's own authentication.`,
+      { because: `upstream answered ${status}` },
+    );
+  }
+  if (/^application\/json\s*(;|$)/i.test(type)) return "json";
+  if (/^text\/event-stream\s*(;|$)/i.test(type)) return "events";
+  if (status === 202 || status === 204 || (status === 200 && headers["content-length"] === "0")) return "empty";
+  return new Refusal(
+    "upstream",
+    502,
+    `The server answered with HTTP ${status} and ${type === "" ? "no content type" : type.slice(0, 80)}; only JSON and event streams pass.`,
+    { because: `upstream answered ${status} ${type.slice(0, 80)}` },
+  );
+}
+
+/** Begins an event stream; the head goes out at once. */
+export function startEvents(res: ServerResponse): void {
+  res.writeHead(200, {
+    "content-type": "text/event-stream",
+    "cache-control": "no-cache, no-store, no-transform",
+    "x-accel-buffering": "no",
+    "x-content-type-options": "nosniff",
+  });
+  res.flushHeaders();
+}
+
+/** Tells a failure in whatever way the answer's state leaves open. */
+export function failAnswer(x: Exchange, refusal: Refusal, events: boolean): void {
+  if (!x.res.headersSent) return x.refuse(refusal);
+  const status = x.record.http_status;
+  x.note(refusal);
+  x.record.http_status = status;
+  if (x.clientGone) return;
+  // The blank line ends an event that was cut off.
+  if (events) x.res.end(`\n\n${sseMessage(refusal.text(x.id, x.record.id))}`);
+  else x.res.destroy();
+}
+
+/** Passes bytes from upstream to client unread; the way of everything that need not change. */
+export class Relay implements Sink {
+  readonly #x: Exchange;
+  readonly #counter = new SseCounter();
+  #form: "json" | "events" | "empty" = "empty";
+  #length = -1;
+  #status = 0;
+  #last: Buffer | undefined;
+
+  constructor(x: Exchange) {
+    this.#x = x;
+  }
+
+  start(status: number, headers: IncomingHttpHeaders): Refusal | undefined {
+    const form = formOf(status, headers);
+    if (form instanceof Refusal) return form;
+    this.#form = form;
+    this.#status = status;
+    this.#x.record.http_status = status;
+    if (this.#x.clientGone) return;
+    if (form === "events") startEvents(this.#x.res);
+    else if (form === "json") {
+      const length = headers["content-length"];
+      this.#length = length === undefined ? -1 : Number(length);
+      const head = ["content-type", "application/json", "x-content-type-options", "nosniff"];
+      head.push("cache-control", "no-store");
+      if (length !== undefined) head.push("content-length", length);
+      this.#x.res.writeHead(status, head);
+    }
+    return;
+  }
+
+  data(chunk: Buffer): boolean {
+    const x = this.#x;
+    if (this.#form === "empty") return true;
+    x.record.response_bytes += chunk.length;
+    if (this.#form === "events") {
+      this.#counter.push(chunk);
+      this.#last = chunk;
+    } else if (chunk.length === this.#length) {
+      this.#last = chunk;
+      // Whole in one piece: head and body leave in one write.
+      if (!x.clientGone) x.res.end(chunk);
+      return true;
+    }
+    return x.clientGone || x.res.write(chunk);
+  }
+
+  end(): undefined {
+    const x = this.#x;
+    x.record.stream_events = this.#counter.count;
+    if (this.#last !== undefined) noteOutcome(x, this.#last, this.#form === "events");
+    if (x.clientGone || x.res.writableEnded) return;
+    if (this.#form === "empty") x.answerEmpty(this.#status === 200 ? 200 : 202);
+    else x.res.end();
+  }
+
+  fail(refusal: Refusal): void {
+    this.#x.record.stream_events = this.#counter.count;
+    failAnswer(this.#x, refusal, this.#form === "events");
+  }
+}
+
+/**
+ * Notes a JSON-RPC error or an `isError` result, where that is cheap: of a
+ * small JSON answer, or of the last small piece of a stream; read only
+ * when it contains the words. Larger answers are not looked into.
+ */
+function noteOutcome(x: Exchange, bytes: Buffer, events: boolean): void {
+  if (bytes.length > INSPECTED_BYTES) return;
+  const text = bytes.toString("latin1");
+  if (!text.includes('"error"') && !/"isError"\s*:\s*true/.test(text)) return;
+  const start = events ? text.lastIndexOf("data:") + 5 : 0;
+  try {
+    noteMessage(x, JSON.parse(text.slice(start)));
+  } catch {
+    // A piece that begins within an event is not looked into.
+  }
+}
+
+/** Notes into the record what a JSON-RPC response says of its outcome. */
+export function noteMessage(x: Exchange, message: unknown): void {
+  if (!isObject(message)) return;
+  const { error, result } = message;
+  if (isObject(error)) {
+    x.record.is_error = true;
+    x.record.jsonrpc_code = typeof error["code"] === "number" ? error["code"] : null;
+    x.record.error = typeof error["message"] === "string" ? error["message"].slice(0, 500) : null;
+  } else if (isObject(result) && result["isError"] === true) x.record.is_error = true;
+}

@@ -1,0 +1,149 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { SseReader, sseMessage, SseTooLarge } from "../lib/sse.ts";
+import { isObject, type JsonObject } from "../mcp/envelope.ts";
+import { statelessStatus } from "../mcp/errors.ts";
+import type { Rewrite } from "../mcp/translate.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Sink } from "./forward.ts";
+import { Refusal } from "./refusal.ts";
+import { failAnswer, formOf, noteMessage, startEvents } from "./relay.ts";
+
+export interface RewriterOptions {
+  readonly rewrite: Rewrite;
+  /** Bytes of one message at most; a message must be held whole to be changed. */
+  readonly messageBytes: number;
+  /** Whether the status of an error follows the stateless era's rules. */
+  readonly stateless: boolean;
+  /** Headers for an answer that is the response itself. */
+  headers?(response: JsonObject): Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads each message of an upstream's answer and passes on what `rewrite`
+ * makes of it. An answer that is one response becomes JSON, whatever form it
+ * came in; anything that precedes the response makes it an event stream.
+ */
+export class Rewriter implements Sink {
+  readonly #x: Exchange;
+  readonly #options: RewriterOptions;
+  readonly #events: SseReader;
+  #form: "json" | "events" | "empty" = "empty";
+  #status = 0;
+  #chunks: Buffer[] = [];
+  #size = 0;
+  #streaming = false;
+  #answered = false;
+  #flowing = true;
+  #refusal: Refusal | undefined;
+
+  constructor(x: Exchange, options: RewriterOptions) {
+    this.#x = x;
+    this.#options = options;
+    this.#events = new SseReader(options.messageBytes, (event) => this.#read(event.data));
+  }
+
+  start(status: number, headers: IncomingHttpHeaders): Refusal | undefined {
+    const form = formOf(status, headers);
+    if (form instanceof Refusal) return form;
+    this.#form = form;
+    this.#status = status;
+    return;
+  }
+
+  data(chunk: Buffer): boolean | Refusal {
+    this.#flowing = true;
+    if (this.#form === "events") {
+      try {
+        this.#events.push(chunk);
+      } catch (error) {
+        if (error instanceof SseTooLarge) return this.#tooLarge();
+        throw error;
+      }
+    } else {
+      this.#size += chunk.length;
+      if (this.#size > this.#options.messageBytes) return this.#tooLarge();
+      this.#chunks.push(chunk);
+    }
+    return this.#refusal ?? this.#flowing;
+  }
+
+  end(): Refusal | undefined {
+    if (this.#form === "json") this.#read(Buffer.concat(this.#chunks).toString());
+    if (this.#refusal !== undefined) return this.#refusal;
+    if (!this.#answered) {
+      return new Refusal("upstream", 502, "The server ended its answer without a response.", {
+        outcome: "upstream_gone",
+      });
+    }
+    return;
+  }
+
+  fail(refusal: Refusal): void {
+    // A response that went out whole is not taken back.
+    if (!this.#answered) failAnswer(this.#x, refusal, this.#streaming);
+  }
+
+  #read(text: string): void {
+    if (this.#answered || this.#refusal !== undefined) return;
+    const message = parse(text);
+    if (message === undefined) {
+      this.#refusal = new Refusal("upstream", 502, "The server's answer is not a JSON-RPC message.");
+      return;
+    }
+    const made = this.#options.rewrite(message);
+    if (made.kind === "impossible") {
+      this.#refusal = new Refusal("protocol", 502, made.reason);
+    } else if (made.kind === "pass") {
+      if (made.message["method"] === undefined) this.#respond(made.message);
+      else this.#stream(JSON.stringify(made.message));
+    }
+  }
+
+  #respond(message: JsonObject): void {
+    this.#answered = true;
+    noteMessage(this.#x, message);
+    const text = JSON.stringify(message);
+    if (this.#streaming) {
+      this.#stream(text);
+      if (!this.#x.clientGone) this.#x.res.end();
+      return;
+    }
+    this.#x.answer(this.#statusOf(message), text, this.#options.headers?.(message));
+  }
+
+  #statusOf(message: JsonObject): number {
+    const error = message["error"];
+    if (!this.#options.stateless || !isObject(error) || typeof error["code"] !== "number") {
+      return this.#status;
+    }
+    return statelessStatus(error["code"]);
+  }
+
+  #stream(json: string): void {
+    const x = this.#x;
+    if (!this.#streaming && !x.clientGone) startEvents(x.res);
+    this.#streaming = true;
+    x.record.http_status = 200;
+    const event = sseMessage(json);
+    x.record.stream_events++;
+    x.record.response_bytes += Buffer.byteLength(event);
+    if (!x.clientGone && !x.res.write(event)) this.#flowing = false;
+  }
+
+  #tooLarge(): Refusal {
+    return new Refusal(
+      "limit",
+      502,
+      `The server's answer holds a message of more than ${this.#options.messageBytes} bytes, which cannot be translated for this client.`,
+    );
+  }
+}
+
+function parse(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) && value["jsonrpc"] === "2.0" ? value : undefined;
+  } catch {
+    return;
+  }
+}

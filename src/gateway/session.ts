@@ -1,0 +1,150 @@
+import { hash } from "node:crypto";
+import { randomText } from "../lib/ids.ts";
+import { Lru } from "../lib/lru.ts";
+import { isObject, type JsonObject } from "../mcp/envelope.ts";
+import { shortText } from "../mcp/stateless.ts";
+import type { Principal } from "../policy/decide.ts";
+import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Sessions } from "./ports.ts";
+import { Refusal } from "./refusal.ts";
+
+/** What is sealed into a session id. Everything in it is fixed for the session's life. */
+export interface SessionClaims {
+  readonly v: 1;
+  /** 130 random bits. */
+  readonly sid: string;
+  readonly organization: string;
+  readonly endpoint: string;
+  readonly principal: string;
+  readonly revision: string;
+  readonly client: { readonly name: string | null; readonly version: string | null };
+  readonly capabilities: JsonObject;
+  /** Milliseconds since 1970. */
+  readonly expires: number;
+}
+
+/** An open session and the id under which its instance knows it. */
+export interface OpenSession {
+  readonly claims: SessionClaims;
+  readonly upstreamId: string;
+}
+
+const LIFE_MS = 24 * 60 * 60 * 1000;
+/** Of client capabilities that are sealed in; a header must carry them. */
+const CAPABILITY_BYTES = 2048;
+
+/** Mints, opens and ends the sessions of handshake clients. Opened ids are remembered for speed only. */
+export class SessionBook {
+  readonly #sessions: Sessions;
+  readonly #snapshot: Snapshot;
+  readonly #now: () => number;
+  readonly #opened = new Lru<string, OpenSession>(10_000);
+
+  constructor(sessions: Sessions, snapshot: Snapshot, now: () => number) {
+    this.#sessions = sessions;
+    this.#snapshot = snapshot;
+    this.#now = now;
+  }
+
+  /** The id under which an instance will know a new session, before its revision is agreed. */
+  begin(): { readonly sid: string; readonly upstreamId: string } {
+    const sid = `ses_${randomText(26)}`;
+    return { sid, upstreamId: upstreamId(sid) };
+  }
+
+  /** The session id for the client: sealed, so that any replica can open it and nobody forge it. */
+  mint(sid: string, endpoint: Endpoint, principal: Principal, params: JsonObject, revision: string): string {
+    const given = params["capabilities"];
+    const client = isObject(params["clientInfo"]) ? params["clientInfo"] : {};
+    const fits = isObject(given) && JSON.stringify(given).length <= CAPABILITY_BYTES;
+    const claims: SessionClaims = {
+      v: 1,
+      sid,
+      organization: endpoint.organization.id,
+      endpoint: endpoint.id,
+      principal: principalId(principal),
+      revision,
+      client: { name: shortText(client["name"]), version: shortText(client["version"]) },
+      capabilities: fits ? given : {},
+      expires: this.#now() + LIFE_MS,
+    };
+    const token = this.#sessions.seal(claims);
+    this.#opened.set(token, { claims, upstreamId: upstreamId(sid) });
+    return token;
+  }
+
+  /**
+   * The session that the request names. Missing: 400. Unknown, expired, ended,
+   * another principal's or another endpoint's: one and the same 404, after
+   * which a client initializes anew (2025-11-25, basic/transports).
+   */
+  open(x: Exchange, endpoint: Endpoint, principal: Principal): OpenSession {
+    const token = x.req.headers["mcp-session-id"];
+    if (typeof token !== "string") {
+      throw new Refusal(
+        "session",
+        400,
+        "The header Mcp-Session-Id is missing. Send `initialize` first, then repeat the id it answered with.",
+      );
+    }
+    const session = this.#opened.get(token) ?? this.#unseal(token);
+    if (session === undefined) throw ended("unknown");
+    const { claims } = session;
+    if (claims.endpoint !== endpoint.id || claims.organization !== endpoint.organization.id) {
+      throw ended("of another endpoint");
+    }
+    if (claims.principal !== principalId(principal)) throw ended("of another principal");
+    if (claims.expires <= this.#now()) throw ended("expired");
+    if (this.#snapshot.sessionEnded(claims.sid)) throw ended("ended");
+    x.record.session = claims.sid;
+    x.record.client_name = claims.client.name;
+    x.record.client_version = claims.client.version;
+    x.record.protocol_version = claims.revision;
+    return session;
+  }
+
+  async end(session: OpenSession): Promise<void> {
+    const { sid, organization, expires } = session.claims;
+    await this.#sessions.end(sid, organization, expires);
+  }
+
+  #unseal(token: string): OpenSession | undefined {
+    if (token.length > 8192) return;
+    const claims = this.#sessions.open(token);
+    if (!isClaims(claims)) return;
+    const session = { claims, upstreamId: upstreamId(claims.sid) };
+    this.#opened.set(token, session);
+    return session;
+  }
+}
+
+function ended(because: string): Refusal {
+  return new Refusal("session", 404, "This session is not known here or is over. Send `initialize` again.", {
+    because: `session ${because}`,
+  });
+}
+
+/** One way: an instance that knows its id can name no session of the gateway. */
+function upstreamId(sid: string): string {
+  return hash("sha256", `upstream-session:${sid}`).slice(0, 32);
+}
+
+function principalId(principal: Principal): string {
+  return principal.kind === "anonymous" ? "anonymous" : principal.id;
+}
+
+function isClaims(value: unknown): value is SessionClaims {
+  return (
+    isObject(value) &&
+    value["v"] === 1 &&
+    typeof value["sid"] === "string" &&
+    typeof value["organization"] === "string" &&
+    typeof value["endpoint"] === "string" &&
+    typeof value["principal"] === "string" &&
+    typeof value["revision"] === "string" &&
+    typeof value["expires"] === "number" &&
+    isObject(value["client"]) &&
+    isObject(value["capabilities"])
+  );
+}

@@ -1,0 +1,163 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import { type Context as Call, Hono } from "hono";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import type { z } from "zod";
+import { OffingError, toProblem } from "../contract/errors.ts";
+import type { Input, JsonRoute, Output, Params, Route, StreamRoute, UploadRoute } from "../contract/route.ts";
+import { type RouteName, type Routes, routes } from "../contract/routes.ts";
+import { type Log, messageOf } from "../lib/log.ts";
+import { writeEvents } from "./events.ts";
+
+export type Bindings = { incoming: IncomingMessage; outgoing: ServerResponse };
+
+type Handler<C, R> =
+  R extends JsonRoute<string, z.ZodType, z.ZodType>
+    ? (ctx: C, input: Params<R> & Input<R>) => Promise<Output<R>>
+    : R extends StreamRoute<string, z.ZodType, z.ZodType>
+      ? (
+          ctx: C,
+          input: Params<R> & Input<R> & { after?: string | undefined; signal: AbortSignal },
+        ) => AsyncGenerator<{ id: string; data: Output<R> }>
+      : R extends UploadRoute<string, z.ZodType, z.ZodType>
+        ? (ctx: C, input: Params<R> & Input<R> & { maxBytes: number }, body: Readable) => Promise<Output<R>>
+        : never;
+
+/** One handler for every route of the contract; a missing one does not compile. */
+export type Handlers<C> = { [Name in RouteName]: Handler<C, Routes[Name]> };
+
+export interface BindOptions<C> {
+  readonly log: Log;
+  /** Proves who calls; throws `unauthenticated`. */
+  authenticate(authorization: string | undefined): Promise<C>;
+  /** Runs a verb once per idempotency key. */
+  once<T>(
+    ctx: C,
+    key: string | undefined,
+    request: { route: string; organization: string; input: unknown },
+    verb: () => Promise<T>,
+  ): Promise<T>;
+}
+
+type LooseHandler<C> = (ctx: C, input: object, body?: Readable) => unknown;
+type ApiCall = Call<{ Bindings: Bindings }>;
+
+const MAX_JSON = 1024 * 1024;
+
+/** The contract as a Hono app: parse, call the verb, map errors; nothing else. */
+export function bind<C>(handlers: Handlers<C>, options: BindOptions<C>): Hono<{ Bindings: Bindings }> {
+  const app = new Hono<{ Bindings: Bindings }>();
+  for (const name of Object.keys(routes) as RouteName[]) {
+    const route: Route = routes[name];
+    const handler = handlers[name] as LooseHandler<C>;
+    app.on(route.method, route.path, async (call) => {
+      const ctx = await options.authenticate(call.req.header("authorization"));
+      const given =
+        route.kind === "upload" ? {} : route.method === "GET" ? call.req.query() : await readJson(call);
+      const input = { ...parse(route.input, given), ...call.req.param() };
+      switch (route.kind) {
+        case "json":
+          return call.json(await answer(name, route, handler, ctx, input, call, options));
+        case "stream":
+          await stream(handler, ctx, input, call, options.log);
+          return RESPONSE_ALREADY_SENT;
+        case "upload":
+          return call.json(
+            (await handler(ctx, { ...input, maxBytes: route.maxBytes }, call.env.incoming)) as object,
+          );
+      }
+    });
+  }
+  app.notFound((call) =>
+    problem(new OffingError("not_found", `there is no ${call.req.method} ${call.req.path} in this API`),
+    ),
+  );
+  app.onError((error, call) => {
+    if (error instanceof OffingError) return problem(error);
+    options.log.error("a request to the control API failed", {
+      path: call.req.path,
+      error: messageOf(error),
+    });
+    return problem(new OffingError("internal", "something went wrong here; the program's log says what"),
+    );
+  });
+  return app;
+}
+
+async function answer<C>(
+  name: RouteName,
+  route: Route,
+  handler: LooseHandler<C>,
+  ctx: C,
+  input: Record<string, unknown>,
+  call: ApiCall,
+  options: BindOptions<C>,
+): Promise<object> {
+  const run = async () => (await handler(ctx, input)) as object;
+  const key = call.req.header("idempotency-key");
+  if (key === undefined || route.method === "GET") return run();
+  if (route.kind === "json" && route.secret === true) {
+    throw new OffingError(
+      "invalid",
+      "this answer holds a secret and is not kept, so it takes no Idempotency-Key",
+    );
+  }
+  return options.once(ctx, key, { route: name, organization: String(input["organization"]), input }, run);
+}
+
+async function stream<C>(
+  handler: LooseHandler<C>,
+  ctx: C,
+  input: object,
+  call: ApiCall,
+  log: Log,
+): Promise<void> {
+  const ending = new AbortController();
+  call.env.outgoing.once("close", () => ending.abort());
+  const after = call.req.header("last-event-id");
+  const events = handler(ctx, { ...input, after, signal: ending.signal }) as AsyncGenerator<{
+    id: string;
+    data: unknown;
+  }>;
+  await writeEvents(events, call.env.outgoing, ending.signal, log);
+}
+
+async function readJson(call: ApiCall): Promise<unknown> {
+  const length = Number(call.req.header("content-length") ?? 0);
+  if (length > MAX_JSON) throw new OffingError("too_large", "a request body may have at most 1 MiB");
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of call.env.incoming) {
+    size += (chunk as Buffer).length;
+    if (size > MAX_JSON) throw new OffingError("too_large", "a request body may have at most 1 MiB");
+    chunks.push(chunk as Buffer);
+  }
+  if (size === 0) return {};
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString());
+  } catch (error) {
+    throw new OffingError("invalid", `the request body is not JSON: ${messageOf(error)}`);
+  }
+}
+
+function parse(schema: z.ZodType, given: unknown): Record<string, unknown> {
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data as Record<string, unknown>;
+  const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message }));
+  const first = issues[0];
+  throw new OffingError(
+    "invalid",
+    first ? `${first.path || "the request"}: ${first.message}` : "the request is not valid",
+    { issues },
+  );
+}
+
+function problem(error: OffingError): Response {
+  const body = toProblem(error);
+  const headers: Record<string, string> = {
+    "content-type": "application/problem+json",
+    "x-content-type-options": "nosniff",
+  };
+  if (body.status === 401) headers["www-authenticate"] = 'Bearer realm="Offing"';
+  return new Response(JSON.stringify(body), { status: body.status, headers });
+}

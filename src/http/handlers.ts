@@ -1,0 +1,56 @@
+import { listGrants } from "../domain/access/list-grants.ts";
+import { removeGrant } from "../domain/access/remove-grant.ts";
+import { setGrant } from "../domain/access/set-grant.ts";
+import type { AuditSigner } from "../domain/audit/checkpoint.ts";
+import { verifyAudit } from "../domain/audit/verify.ts";
+import { cancelBuild } from "../domain/builds/cancel.ts";
+import { followBuild } from "../domain/builds/follow.ts";
+import { getBuild } from "../domain/builds/get.ts";
+import { listBuilds } from "../domain/builds/list.ts";
+import { startBuild } from "../domain/builds/start.ts";
+import type { Context } from "../domain/context.ts";
+import { rollback } from "../domain/deployments/rollback.ts";
+import { createKey } from "../domain/keys/create.ts";
+import { listKeys } from "../domain/keys/list.ts";
+import { revokeKey } from "../domain/keys/revoke.ts";
+import { me } from "../domain/organizations/me.ts";
+import { createServiceAccount } from "../domain/principals/create-service-account.ts";
+import { listServiceAccounts } from "../domain/principals/list-service-accounts.ts";
+import { followRequests, followServerLines } from "../domain/records/follow.ts";
+import { listServerLines } from "../domain/records/list-lines.ts";
+import { listRequests } from "../domain/records/list-requests.ts";
+import { getServer } from "../domain/registry/get-server.ts";
+import { listCapabilities } from "../domain/registry/list-capabilities.ts";
+import { listServers } from "../domain/registry/list-servers.ts";
+import { createUpload } from "../domain/uploads/create.ts";
+import type { Handlers } from "./bind.ts";
+
+/** Which verb answers which route. */
+export function handlers(signer: AuditSigner): Handlers<Context> {
+  return {
+    me: (ctx) => me(ctx),
+    listServers,
+    getServer,
+    listCapabilities,
+    rollback,
+    createUpload,
+    startBuild,
+    listBuilds,
+    getBuild,
+    cancelBuild,
+    followBuild,
+    listServerLines,
+    followServerLines,
+    listRequests,
+    followRequests,
+    listKeys,
+    createKey,
+    revokeKey,
+    createServiceAccount,
+    listServiceAccounts,
+    listGrants,
+    setGrant,
+    removeGrant,
+    verifyAudit: (ctx, input) => verifyAudit(ctx, signer, input),
+  };
+}

@@ -1,0 +1,37 @@
+import { randomBytes } from "node:crypto";
+
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/** The prefix of an id names its noun, so that an id in a log says what it is. */
+export type IdPrefix =
+  | "org"
+  | "usr"
+  | "svc"
+  | "key"
+  | "srv"
+  | "bld"
+  | "dep"
+  | "ins"
+  | "req"
+  | "ses"
+  | "prc"
+  | "upl";
+
+/**
+ * A new id: prefix, `_`, then 26 characters of Crockford base 32: 48 bits of
+ * milliseconds (ids of one noun sort by age) and 80 random bits.
+ */
+export function newId(prefix: IdPrefix, now = Date.now()): string {
+  let time = "";
+  for (let i = 0, rest = now; i < 10; i++, rest = Math.floor(rest / 32)) {
+    time = ALPHABET[rest % 32]! + time;
+  }
+  return `${prefix}_${time}${randomText(16)}`;
+}
+
+/** `length` random characters, 5 bits each. */
+export function randomText(length: number): string {
+  let text = "";
+  for (const byte of randomBytes(length)) text += ALPHABET[byte & 31]!;
+  return text;
+}

@@ -1,0 +1,152 @@
+/** One event of a server-sent event stream. */
+export interface SseEvent {
+  readonly event: string | undefined;
+  readonly id: string | undefined;
+  readonly data: string;
+}
+
+/** The stream holds an event that is larger than the reader was told to accept. */
+export class SseTooLarge extends Error {
+  override readonly name = "SseTooLarge";
+}
+
+const LF = 10;
+const CR = 13;
+const COLON = 58;
+
+/**
+ * Reads a server-sent event stream piece by piece (WHATWG HTML 9.2.6),
+ * bounded: an event of more than `limit` bytes throws SseTooLarge. Events
+ * without data are not dispatched, as the standard says.
+ */
+export class SseReader {
+  readonly #limit: number;
+  readonly #onEvent: (event: SseEvent) => void;
+  #rest: Buffer | undefined;
+  #afterCr = false;
+  #first = true;
+  #size = 0;
+  #data: string[] = [];
+  #event: string | undefined;
+  #id: string | undefined;
+
+  constructor(limit: number, onEvent: (event: SseEvent) => void) {
+    this.#limit = limit;
+    this.#onEvent = onEvent;
+  }
+
+  push(chunk: Buffer): void {
+    let bytes = chunk;
+    if (this.#afterCr && bytes.length > 0) {
+      // The line feed of a CRLF that was cut in two ends no second line.
+      this.#afterCr = false;
+      if (bytes[0] === LF) bytes = bytes.subarray(1);
+    }
+    // The rest of an unfinished line holds no line end, so only new bytes are searched.
+    let searched = this.#rest?.length ?? 0;
+    if (this.#rest !== undefined) bytes = Buffer.concat([this.#rest, bytes]);
+    let from = 0;
+    for (;;) {
+      const end = lineEnd(bytes, Math.max(from, searched));
+      if (end < 0) break;
+      searched = 0;
+      this.#line(bytes.subarray(from, end));
+      from = end + 1;
+      if (bytes[end] === CR) {
+        if (from === bytes.length) this.#afterCr = true;
+        else if (bytes[from] === LF) from++;
+      }
+    }
+    this.#rest = from < bytes.length ? bytes.subarray(from) : undefined;
+    if (this.#size + (this.#rest?.length ?? 0) > this.#limit) throw this.#tooLarge();
+  }
+
+  #line(given: Buffer): void {
+    let line = given;
+    if (this.#first) {
+      this.#first = false;
+      if (line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf) line = line.subarray(3);
+    }
+    if (line.length === 0) return this.#dispatch();
+    this.#size += line.length;
+    if (this.#size > this.#limit) throw this.#tooLarge();
+    const colon = line.indexOf(COLON);
+    if (colon === 0) return;
+    const name = colon < 0 ? line.toString() : line.toString("utf8", 0, colon);
+    const start = colon < 0 ? line.length : line[colon + 1] === 32 ? colon + 2 : colon + 1;
+    if (name === "data") this.#data.push(line.toString("utf8", start));
+    else if (name === "event") this.#event = line.toString("utf8", start);
+    else if (name === "id") this.#id = line.toString("utf8", start);
+  }
+
+  #dispatch(): void {
+    const event = { event: this.#event, id: this.#id, data: this.#data.join("\n") };
+    const hasData = this.#data.length > 0;
+    this.#data = [];
+    this.#event = undefined;
+    this.#id = undefined;
+    this.#size = 0;
+    if (hasData) this.#onEvent(event);
+  }
+
+  #tooLarge(): SseTooLarge {
+    return new SseTooLarge(`An event of the stream is larger than ${this.#limit} bytes.`);
+  }
+}
+
+/** One `message` event with one line of data; JSON text has no line ends of its own. */
+export function sseMessage(json: string): string {
+  return `event: message\ndata: ${json}\n\n`;
+}
+
+/**
+ * Counts the events of a stream that only passes by: blank lines that end
+ * a block with more in it than comments. Keeps no bytes.
+ */
+export class SseCounter {
+  count = 0;
+  /** 0: at a line's start, 1: within a line, 2: within a comment. */
+  #at = 0;
+  #block = false;
+  #cr = false;
+
+  push(chunk: Buffer): void {
+    const length = chunk.length;
+    let i = 0;
+    while (i < length) {
+      if (this.#at !== 0) {
+        const end = lineEnd(chunk, i);
+        if (end < 0) return;
+        this.#at = 0;
+        this.#cr = chunk[end] === CR;
+        i = end + 1;
+        continue;
+      }
+      const byte = chunk[i]!;
+      if (byte === LF && this.#cr) {
+        this.#cr = false;
+        i++;
+        continue;
+      }
+      this.#cr = byte === CR;
+      if (byte === LF || byte === CR) {
+        if (this.#block) this.count++;
+        this.#block = false;
+      } else if (byte === COLON) {
+        this.#at = 2;
+      } else {
+        this.#at = 1;
+        this.#block = true;
+      }
+      i++;
+    }
+  }
+}
+
+function lineEnd(bytes: Buffer, from: number): number {
+  const lf = bytes.indexOf(LF, from);
+  // Streams end their lines with LF or CRLF in practice: look for a CR only before the LF found.
+  if (lf > from && bytes[lf - 1] === CR && bytes.indexOf(CR, from) === lf - 1) return lf - 1;
+  const cr = (lf < 0 ? bytes.subarray(from) : bytes.subarray(from, lf)).indexOf(CR);
+  return cr < 0 ? lf : from + cr;
+}

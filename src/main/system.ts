@@ -1,0 +1,241 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { indexHosts, readIndexes } from "../build/install/indexes.ts";
+import { locateArtifact } from "../build/package.ts";
+import { build } from "../build/run.ts";
+import type { BuildLimits } from "../build/services.ts";
+import type { Config } from "../config.ts";
+import { reservedOrganizations } from "../contract/slugs.ts";
+import { auditSigner, checkpointAudit } from "../domain/audit/checkpoint.ts";
+import { createInspector } from "../domain/builds/inspect.ts";
+import type { Context, Services } from "../domain/context.ts";
+import { followChanges } from "../domain/changes/follow.ts";
+import { createAllowedHosts } from "../domain/egress.ts";
+import { hashKey } from "../domain/keys/secret.ts";
+import { maintain } from "../domain/maintain.ts";
+import { bootstrap } from "../domain/organizations/bootstrap.ts";
+import { createLineWriter } from "../domain/records/write-lines.ts";
+import { createRequestWriter } from "../domain/records/write-requests.ts";
+import { endSession } from "../domain/sessions/end.ts";
+import { createGateway } from "../gateway/handler.ts";
+import { createApi } from "../http/api.ts";
+import { tasks } from "../jobs/tasks.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { openToken, sealToken } from "../lib/seal.ts";
+import type { Principal } from "../policy/decide.ts";
+import { createLocalRunner, type LocalRunner } from "../runner/local.ts";
+import { createSnapshot } from "../snapshot/state.ts";
+import { openBlobs } from "../store/blobs.ts";
+import { openChanges } from "../store/changes.ts";
+import { openDatabase } from "../store/database.ts";
+import { openJobs } from "../store/jobs.ts";
+import { readKeyring } from "../store/keyring.ts";
+import { openNotices } from "../store/notices.ts";
+import { startPostgres } from "../store/postgres.ts";
+import { joinProcesses } from "../store/processes.ts";
+import type { PoolConfig } from "pg";
+import { createGuard } from "../upstream/guard.ts";
+import { createPools } from "../upstream/pool.ts";
+import { Closing } from "./closing.ts";
+import { listen } from "./listen.ts";
+
+export interface SystemOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly env: NodeJS.ProcessEnv;
+  /** Absolute path of bubblewrap, where there is one. */
+  readonly bwrap: string | null;
+  /** Told what the start is doing, for people. */
+  readonly onProgress?: (text: string) => void;
+  readonly buildLimits?: Partial<BuildLimits>;
+  /** For a database that is there already, instead of the embedded one. */
+  readonly connection?: PoolConfig | undefined;
+}
+
+/** A running Offing: everything wired, listening. */
+export interface System {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly ownerKeyFile: string;
+  /** Whether this start made the organization `default`. */
+  readonly first: boolean;
+  /** How many programs were killed on this database since the last start. */
+  readonly killed: number;
+  readonly runner: LocalRunner;
+  readonly services: Services;
+  /** A context for the program's own acts, and for tests. */
+  context(actor: Context["actor"]): Context;
+  close(): Promise<void>;
+}
+
+/** Config → services → listeners. What was opened is closed again, last first, also when a later step fails. */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const closing = new Closing();
+  try {
+    return await open(options, closing);
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+}
+
+async function open(options: SystemOptions, closing: Closing): Promise<System> {
+  const { config, log } = options;
+  const clock = options.clock ?? systemClock;
+  const { dataDir, cacheDir } = config;
+  const progress = options.onProgress ?? (() => {});
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  mkdirSync(cacheDir, { recursive: true });
+
+  // Store
+  const external =
+    options.connection ??
+    (config.databaseUrl === undefined ? undefined : { connectionString: config.databaseUrl });
+  if (external === undefined) progress("Starting PostgreSQL…");
+  const connection = external ?? closing.add(await startPostgres({ dataDir, cacheDir, log })).connection;
+  const database = closing.add(await openDatabase(connection, log));
+  const { db } = database;
+  let rejoin = async (): Promise<void> => {};
+  const notices = closing.add(await openNotices(database.connection, log, () => rejoin()));
+  const jobs = closing.add(await openJobs(database.pool, log));
+  const processes = closing.add(await joinProcesses(database, notices));
+  rejoin = () => processes.hold();
+  const changes = closing.add(openChanges(db, notices, log));
+  const keyring = readKeyring(join(dataDir, "keyring.json"));
+  const signer = auditSigner(keyring.audit.id, keyring.audit.privateKey);
+  const sealing = {
+    current: keyring.sealing.current,
+    keys: new Map(Object.entries(keyring.sealing.keys).map(([id, key]) => [id, Buffer.from(key, "base64")])),
+  };
+
+  // Domain
+  let publicUrl = config.publicUrl ?? "";
+  const services: Services = {
+    db,
+    changes,
+    notices,
+    jobs,
+    clock,
+    log,
+    blobs: await openBlobs(join(dataDir, "blobs")),
+    snapshot: createSnapshot(() => clock.now()),
+    publicUrl: () => publicUrl,
+  };
+  const context = (actor: Context["actor"]): Context => ({ ...services, actor });
+  await maintain(services, signer);
+  await followChanges(services, { requestWindowMs: config.requestWindowMs });
+  const ownerKeyFile = join(dataDir, "owner.key");
+  const owner = await bootstrap(context({ kind: "system", job: "bootstrap" }), ownerKeyFile);
+
+  // Runner
+  progress("Probing isolation…");
+  const records = closing.add(createRequestWriter(services));
+  const lines = closing.add(createLineWriter(services));
+  const runner = closing.add(
+    await createLocalRunner({
+      artifacts: {
+        locate: async (artifact) => ({ ...(await locateArtifact(dataDir, artifact)), variables: {} }),
+      },
+      lines: { write: (line) => lines.push(line) },
+      python: config.python,
+      bwrap: options.bwrap,
+      clock,
+      memoryMb: config.memoryMb,
+      idleStopMs: config.idleStopMs,
+      ...(config.isolation === undefined ? {} : { isolation: config.isolation }),
+    }),
+  );
+
+  // Gateway
+  const pools = closing.add(createPools());
+  const principalOf = (token: string): { principal: Principal; key: string } | undefined => {
+    const key = services.snapshot.key(hashKey(token));
+    const principal = key && services.snapshot.principal(key.organization, key.principal);
+    return key && principal && { principal, key: key.id };
+  };
+  const { server, port } = await listen(
+    {
+      matches: (path) => gateway.matches(path),
+      gateway: (request, response) => gateway.handle(request, response),
+      rest: (request, response) => api(request, response),
+    },
+    config,
+  );
+  publicUrl ||= `http://${config.host === "127.0.0.1" ? "localhost" : config.host}:${port}`;
+  const gateway = createGateway({
+    snapshot: services.snapshot,
+    tokens: {
+      verify(token) {
+        const found = principalOf(token);
+        return found && { principal: found.principal, token: found.key, kind: "api_key" };
+      },
+    },
+    credentials: { headers: () => ({}) },
+    instances: runner,
+    sessions: {
+      seal: (claims) => sealToken(sealing, "session", claims),
+      open: (token) => openToken(sealing, "session", token),
+      end: (session, organization, expiresAt) =>
+        endSession(context({ kind: "system", job: "gateway" }), { organization, session, expiresAt }),
+    },
+    records: { write: (record) => records.push(record) },
+    publicUrl,
+    clock,
+    pools,
+    reserved: new Set(reservedOrganizations),
+  });
+  const api = createApi({ services, signer, verify: (token) => principalOf(token)?.principal });
+  closing.add({
+    async close() {
+      server.close();
+      await gateway.close();
+      server.closeAllConnections();
+    },
+  });
+
+  // Builds
+  const allowed = createAllowedHosts(services);
+  const trusted = indexHosts(await readIndexes(options.env));
+  const guard = createGuard({
+    allow: (organization) => allowed.of(organization),
+    own: () => [{ host: config.host, port }],
+    trustedHosts: () => trusted,
+  });
+  const inspector = createInspector(runner, pools, 60_000);
+  closing.add({ close: async () => inspector.close() });
+  await jobs.start(
+    tasks({
+      services,
+      signer,
+      async *builder(request) {
+        await allowed.refresh(request.organization);
+        return yield* build(request, {
+          dataDir,
+          cacheDir,
+          guard,
+          sandbox: runner.sandbox,
+          inspector,
+          env: options.env,
+          ...(options.buildLimits === undefined ? {} : { limits: options.buildLimits }),
+        });
+      },
+    }),
+    (worker) => void processes.addWorker(worker).catch(() => {}),
+  );
+  closing.add(jobs);
+  closing.add({ close: () => checkpointAudit(services, signer) });
+
+  return {
+    url: publicUrl,
+    dataDir,
+    ownerKeyFile,
+    runner,
+    services,
+    context,
+    first: owner.first,
+    killed: processes.killed,
+    close: () => closing.close(),
+  };
+}

@@ -1,0 +1,159 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { RunFile } from "../cli/context.ts";
+import { type Config, ConfigError, readEnv, toConfig } from "../config.ts";
+import { createLog, messageOf } from "../lib/log.ts";
+import { isAlive, processStart } from "../lib/process.ts";
+import { findBwrap } from "./bwrap.ts";
+import { deployExample } from "./example.ts";
+import { startSystem, type System } from "./system.ts";
+
+const usage = `usage: ./offing up [--data DIR] [--port N] [--host H] [--url PUBLIC] [--no-example] [--json]
+  Start the program
+`;
+/** SIGTERM ends the program within 10 s; what is not closed by then is cut off. */
+const CLOSE_WITHIN_MS = 9000;
+
+/** Starts the program and serves until SIGTERM or SIGINT. Resolves with the exit code. */
+export async function up(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...argv],
+      options: {
+        data: { type: "string" },
+        port: { type: "string" },
+        host: { type: "string" },
+        url: { type: "string" },
+        "no-example": { type: "boolean" },
+        json: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    process.stderr.write(`offing up: ${messageOf(error)}\n${usage}`);
+    return 2;
+  }
+  const { values: flags } = parsed;
+  if (flags.help === true) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  process.umask(0o022);
+  const progress = (text: string) => void process.stderr.write(`${text}\n`);
+  let config: Config;
+  try {
+    const given = readEnv(env);
+    config = toConfig({
+      ...given,
+      data: flags.data ?? given.data,
+      port: flags.port ?? given.port,
+      host: flags.host ?? given.host,
+      publicUrl: flags.url ?? given.publicUrl,
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    progress(`offing up: ${error.message}`);
+    return 2;
+  }
+  const stop = stopSignal();
+  const runFile = join(config.dataDir, "up.json");
+  const log = createLog((line) => void process.stderr.write(line));
+  let system: System;
+  try {
+    refuseSecond(runFile, config.dataDir);
+    const bwrap =
+      config.isolation === "none"
+        ? null
+        : await findBwrap({ cacheDir: config.cacheDir, python: config.python, env, say: progress });
+    system = await startSystem({ config, log, env, bwrap, onProgress: progress });
+  } catch (error) {
+    progress(`offing: ${messageOf(error)}`);
+    return 1;
+  }
+  // What breaks outside any request is told; the data is safe either way.
+  process.on("unhandledRejection", (error) =>
+    log.error("an error nobody waited for", { error: messageOf(error) }),
+  );
+  writeRunFile(runFile, system.url);
+  const endpoints = await liveEndpoints(system);
+  if (flags.json === true) {
+    const { url, dataDir, ownerKeyFile } = system;
+    process.stdout.write(`${JSON.stringify({ url, dataDir, ownerKeyFile, endpoints })}\n`);
+  } else {
+    process.stdout.write(welcome(system, endpoints));
+  }
+  if (system.killed > 0) {
+    progress(
+      "The program was killed last time. Nothing that was acknowledged is lost; request records and log lines of its last second may be.",
+    );
+  }
+  if (system.first && flags["no-example"] !== true) {
+    await deployExample(system, progress, stop).catch((error: unknown) =>
+      progress(`The example was not deployed: ${messageOf(error)}`),
+    );
+  }
+  await new Promise<void>((resolve) =>
+    stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve()),
+  );
+  progress("Stopping…");
+  setTimeout(() => process.exit(1), CLOSE_WITHIN_MS).unref();
+  await system.close();
+  rmSync(runFile, { force: true });
+  return 0;
+}
+
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => stop.abort());
+  return stop.signal;
+}
+
+function refuseSecond(runFile: string, dataDir: string): void {
+  if (!existsSync(runFile)) return;
+  const { pid, start, url } = JSON.parse(readFileSync(runFile, "utf8")) as RunFile;
+  if (isAlive(pid, start))
+    throw new Error(
+      `an Offing (process ${pid}) uses ${dataDir} already and serves ${url}; stop it, or choose another folder with --data`,
+    );
+}
+
+function writeRunFile(file: string, url: string): void {
+  const run: RunFile = { url, pid: process.pid, start: processStart(process.pid) ?? "" };
+  mkdirSync(join(file, ".."), { recursive: true });
+  writeFileSync(`${file}.new`, JSON.stringify(run));
+  renameSync(`${file}.new`, file);
+}
+
+async function liveEndpoints(system: System): Promise<string[]> {
+  const rows = await system.services.db
+    .selectFrom("deployments as d")
+    .innerJoin("servers as s", (join) =>
+      join.onRef("s.organization", "=", "d.organization").onRef("s.id", "=", "d.server"),
+    )
+    .innerJoin("organizations as o", "o.id", "d.organization")
+    .select(["o.slug as organization", "s.slug as server"])
+    .where("d.slug", "=", "live")
+    .orderBy("o.slug")
+    .orderBy("s.slug")
+    .execute();
+  return rows.map(({ organization, server }) => `${system.url}/${organization}/${server}/mcp`);
+}
+
+function welcome(system: System, endpoints: readonly string[]): string {
+  const { isolation } = system.runner;
+  return [
+    "",
+    `  Offing        ${system.url}`,
+    `  Data          ${system.dataDir}`,
+    `  Owner's key   ${system.ownerKeyFile} (the CLI on this machine uses it by itself)`,
+    `  Isolation     ${isolation.layer}, memory by ${isolation.memory}, egress ${isolation.egress}`,
+    ...isolation.notes.map((note) => `                ${note}`),
+    ...(endpoints.length === 0 ? [] : [`  Endpoints     ${endpoints.join("\n                ")}`]),
+    "",
+    "  Deploy        ./offing deploy https://…/your-server.git   (or ssh, or a folder)",
+    "",
+    "",
+  ].join("\n");
+}

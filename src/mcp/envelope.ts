@@ -1,0 +1,135 @@
+import { newestHandshake } from "./eras.ts";
+
+export type RequestId = string | number;
+export type JsonObject = { readonly [key: string]: unknown };
+
+/** One JSON-RPC message that a client posted. `body` is the object as parsed. */
+export type Message =
+  | {
+      readonly kind: "request";
+      readonly id: RequestId;
+      readonly method: string;
+      readonly params: JsonObject;
+      readonly body: JsonObject;
+    }
+  | {
+      readonly kind: "notification";
+      readonly method: string;
+      readonly params: JsonObject;
+      readonly body: JsonObject;
+    }
+  | { readonly kind: "response"; readonly id: RequestId; readonly body: JsonObject }
+  | { readonly kind: "batch" }
+  | { readonly kind: "invalid"; readonly code: "parse" | "invalidRequest"; readonly reason: string };
+
+/** The keys of `params._meta` that a stateless request carries (2026-07-28, basic). */
+export const meta = {
+  protocolVersion: "io.modelcontextprotocol/protocolVersion",
+  clientCapabilities: "io.modelcontextprotocol/clientCapabilities",
+  clientInfo: "io.modelcontextprotocol/clientInfo",
+  logLevel: "io.modelcontextprotocol/logLevel",
+  serverInfo: "io.modelcontextprotocol/serverInfo",
+} as const;
+
+const none: JsonObject = Object.freeze({});
+
+/** Reads one posted body (JSON-RPC 2.0). `depth` bounds how deep values may nest. */
+export function readMessage(bytes: Buffer, depth: number): Message {
+  if (deeperThan(bytes, depth)) {
+    return invalid("invalidRequest", `The body nests deeper than ${depth} levels.`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString());
+  } catch {
+    return invalid("parse", "The body is not JSON.");
+  }
+  if (Array.isArray(value)) return { kind: "batch" };
+  if (!isObject(value)) return invalid("invalidRequest", "The body is not a JSON-RPC message.");
+  if (value["jsonrpc"] !== "2.0") return invalid("invalidRequest", 'The body lacks "jsonrpc": "2.0".');
+  const { id, method, params } = value;
+  if (method === undefined) {
+    if (!isId(id) || !("result" in value || "error" in value)) {
+      return invalid("invalidRequest", 'The body has neither a "method" nor a "result" or "error".');
+    }
+    return { kind: "response", id, body: value };
+  }
+  if (typeof method !== "string") return invalid("invalidRequest", '"method" is not a string.');
+  if (params !== undefined && !isObject(params)) {
+    return invalid("invalidRequest", '"params" is not an object.');
+  }
+  if (!("id" in value)) return { kind: "notification", method, params: params ?? none, body: value };
+  if (!isId(id)) return invalid("invalidRequest", '"id" is neither a string nor a whole number.');
+  return { kind: "request", id, method, params: params ?? none, body: value };
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** `params._meta`, where it is an object. */
+export function metaOf(params: JsonObject): JsonObject | undefined {
+  const value = params["_meta"];
+  return isObject(value) ? value : undefined;
+}
+
+/**
+ * The same message in the handshake era's words: the envelope's keys leave
+ * `_meta`; progress token, trace context and foreign keys stay.
+ */
+export function toHandshake(message: { readonly params: JsonObject; readonly body: JsonObject }): string {
+  const given = metaOf(message.params);
+  if (given === undefined) return JSON.stringify(message.body);
+  const kept: Record<string, unknown> = {};
+  for (const key of Object.keys(given)) {
+    if (!key.startsWith("io.modelcontextprotocol/")) kept[key] = given[key];
+  }
+  const { _meta: _, ...params } = message.params;
+  return JSON.stringify({
+    ...message.body,
+    params: Object.keys(kept).length === 0 ? params : { ...params, _meta: kept },
+  });
+}
+
+/** The revision that is spoken to an upstream of the handshake era on a stateless client's behalf. */
+export const translatedRevision = newestHandshake;
+
+/**
+ * The text that a routing header stands for: `=?base64?…?=` decoded, anything
+ * else as it is (2026-07-28, basic/transports/streamable-http). Undefined
+ * for a sentinel that does not decode.
+ */
+export function headerText(value: string): string | undefined {
+  if (!value.startsWith("=?base64?") || !value.endsWith("?=") || value.length < 11) return value;
+  const encoded = value.slice(9, -2);
+  const bytes = Buffer.from(encoded, "base64");
+  if (bytes.toString("base64").replace(/=+$/, "") !== encoded.replace(/=+$/, "")) return;
+  return bytes.toString();
+}
+
+function isId(value: unknown): value is RequestId {
+  return typeof value === "string" || (typeof value === "number" && Number.isInteger(value));
+}
+
+function invalid(code: "parse" | "invalidRequest", reason: string): Message {
+  return { kind: "invalid", code, reason };
+}
+
+/** Whether JSON in `bytes` nests deeper than `limit`; linear, and free for short bodies. */
+function deeperThan(bytes: Buffer, limit: number): boolean {
+  // Each level needs an opening and a closing byte.
+  if (bytes.length < 2 * limit) return false;
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    if (inString) {
+      if (byte === 92) i++;
+      else if (byte === 34) inString = false;
+    } else if (byte === 34) inString = true;
+    else if (byte === 123 || byte === 91) {
+      if (++depth > limit) return true;
+    } else if (byte === 125 || byte === 93) depth--;
+  }
+  return false;
+}

@@ -1,0 +1,48 @@
+import type { Era } from "./eras.ts";
+import type { CapabilityKind } from "./manifest.ts";
+
+/** What the gateway must know of a request method. */
+export interface Method {
+  readonly eras: readonly Era[];
+  /** What the caller needs on the server. */
+  readonly needs: "discover" | "call";
+  /** The parameter that names the capability, which `Mcp-Name` mirrors. */
+  readonly names: { readonly parameter: "name" | "uri"; readonly kind: CapabilityKind } | null;
+  /** Whether a complete result carries `ttlMs` and `cacheScope` (2026-07-28, server/utilities/caching). */
+  readonly cacheable: boolean;
+}
+
+const both: readonly Era[] = ["handshake", "stateless"];
+const handshake: readonly Era[] = ["handshake"];
+const stateless: readonly Era[] = ["stateless"];
+
+function method(
+  eras: readonly Era[],
+  needs: Method["needs"],
+  cacheable = false,
+  names: Method["names"] = null,
+): Method {
+  return { eras, needs, names, cacheable };
+}
+
+const tool = { parameter: "name", kind: "tool" } as const;
+const prompt = { parameter: "name", kind: "prompt" } as const;
+const resource = { parameter: "uri", kind: "resource" } as const;
+
+/** Every request method that is served here. What is absent does not exist. */
+export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
+  ["initialize", method(handshake, "discover")],
+  ["ping", method(handshake, "discover")],
+  ["logging/setLevel", method(handshake, "discover")],
+  ["resources/subscribe", method(handshake, "call", false, resource)],
+  ["resources/unsubscribe", method(handshake, "call", false, resource)],
+  ["server/discover", method(stateless, "discover", true)],
+  ["tools/list", method(both, "discover", true)],
+  ["tools/call", method(both, "call", false, tool)],
+  ["prompts/list", method(both, "discover", true)],
+  ["prompts/get", method(both, "call", false, prompt)],
+  ["resources/list", method(both, "discover", true)],
+  ["resources/templates/list", method(both, "discover", true)],
+  ["resources/read", method(both, "call", true, resource)],
+  ["completion/complete", method(both, "call")],
+]);

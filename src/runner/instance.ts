@@ -1,0 +1,252 @@
+import { dirname, join } from "node:path";
+import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
+import { environmentInterpreter, pythonFolder } from "./interpreter.ts";
+import type { Limits } from "./layers/cell.ts";
+import { launch, type Cellmate, type Exit, type Machine } from "./layers/launch.ts";
+import { readLines } from "./read-lines.ts";
+import { makeTmp, type Claim, type RunFolder } from "./run-folder.ts";
+import { StartError, type Lines, type LocatedArtifact, type ServerLine, type Target } from "./runner.ts";
+
+const OUTPUT_KEPT = 40;
+const LONGEST_MESSAGE = 1024 * 1024;
+const STOP_MS = 3000;
+const LAST_WORDS_MS = 500;
+
+export interface InstanceOptions {
+  readonly machine: Machine;
+  readonly folder: RunFolder;
+  readonly lines: Lines;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly startTimeoutMs: number;
+}
+
+/** A started server: it has said that it is ready. */
+export interface Instance {
+  readonly id: string;
+  readonly address: string;
+  /** Why it ended, in words, and whether memory was the reason. */
+  readonly ended: Promise<{ readonly reason: string; readonly memory: boolean }>;
+  /** Asks it to end, and after three seconds makes it. Resolves when nothing of it is left. */
+  stop(): Promise<void>;
+}
+
+interface Failed {
+  readonly reason: "load";
+  readonly message: string;
+  readonly hint: string | null;
+  readonly traceback: string | null;
+}
+
+interface Ready {
+  readonly kind: string;
+  readonly versions: {
+    readonly python: string;
+    readonly fastmcp: string | null;
+    readonly mcp: string | null;
+  };
+}
+
+type Message =
+  | { readonly ready: Ready }
+  | { readonly failed: Failed }
+  | {
+      readonly line: {
+        readonly stream: "stdout" | "stderr";
+        readonly text: string;
+        readonly request: string | null;
+      };
+    };
+
+/** Variables of every instance. What the server's scope sets wins, but for the places that only the sandbox knows. */
+function environment(located: LocatedArtifact, bin: string, tmp: string): Record<string, string> {
+  return {
+    LANG: "C.UTF-8",
+    FASTMCP_CHECK_FOR_UPDATES: "off",
+    FASTMCP_ENABLE_RICH_LOGGING: "false",
+    FASTMCP_SHOW_SERVER_BANNER: "false",
+    FASTMCP_SHOW_CLI_BANNER: "false",
+    PYTHONUNBUFFERED: "1",
+    PYTHONDONTWRITEBYTECODE: "1",
+    ...located.variables,
+    PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`,
+    VIRTUAL_ENV: dirname(bin),
+    HOME: join(tmp, "home"),
+    TMPDIR: tmp,
+  };
+}
+
+function told(exit: Exit, memoryMb: number): string {
+  if (exit.memory) return `it used more than its ${memoryMb} MB of memory and was killed`;
+  if (exit.signal !== null) return `it was ended by ${exit.signal}`;
+  if (exit.code !== null && exit.code > 128) return `it was ended by signal ${exit.code - 128}`;
+  return `it ended by itself with exit code ${exit.code}`;
+}
+
+/** Starts a located artifact. Throws a StartError; then nothing of it is left. */
+export async function startInstance(
+  target: Target,
+  located: LocatedArtifact,
+  options: InstanceOptions,
+): Promise<Instance> {
+  const id = newId("ins", options.clock.now());
+  const began = options.clock.monotonic();
+  const output: string[] = [];
+  const write = (stream: ServerLine["stream"], text: string, request: string | null): void => {
+    if (stream !== "system") {
+      output.push(text);
+      if (output.length > OUTPUT_KEPT) output.shift();
+    }
+    options.lines.write({ at: options.clock.now(), target, instance: id, stream, text, request });
+  };
+  let claim: Claim | null = null;
+  let mate: Cellmate;
+  try {
+    claim = options.folder.claim();
+    mate = await launch(options.machine, await cell(located, claim, options), String(claim.number));
+  } catch (error) {
+    claim?.release();
+    throw new StartError(
+      "isolation",
+      `The sandbox for the instance could not be made: ${(error as Error).message}`,
+      {
+        hint: "This is a fault of the machine or of the platform, not of the server. `offing doctor` shows what the machine can isolate with.",
+      },
+    );
+  }
+  const held = claim;
+  const ended = mate.ended.finally(() => held.release());
+  ended.catch(() => {});
+  const code = options.machine.layer === "bwrap" ? "/code" : located.code;
+  mate.stdin.write(
+    `${JSON.stringify({ code, entrypoint: located.entrypoint, object: located.object, pythonPath: located.pythonPath })}\n`,
+  );
+  for (const stream of ["stdout", "stderr"] as const) {
+    void readLines(mate[stream], (text) => write(stream, text, null));
+  }
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    mate.kill();
+  }, options.startTimeoutMs);
+  try {
+    const ready = await readiness(mate, write);
+    const { python, fastmcp, mcp } = ready.versions;
+    const kind = ready.kind === "fastmcp" ? `FastMCP ${fastmcp}` : `MCPServer of mcp ${mcp}`;
+    write(
+      "system",
+      `started in ${Math.round(options.clock.monotonic() - began)} ms: ${kind}, Python ${python}`,
+      null,
+    );
+  } catch (error) {
+    // It is about to end by itself, with an exit code that says more than our kill would.
+    const forced = setTimeout(() => mate.kill(), LAST_WORDS_MS);
+    const exit = await ended.finally(() => clearTimeout(forced));
+    if (error instanceof StartError)
+      throw new StartError(error.reason, error.message, {
+        traceback: error.traceback,
+        hint: error.hint,
+        output,
+      });
+    throw startFailure(exit, timedOut, output, options);
+  } finally {
+    clearTimeout(timer);
+  }
+  let stopping = false;
+  return {
+    id,
+    address: `unix:${join(held.folder, "s")}`,
+    ended: ended.then((exit) => {
+      const reason = stopping ? "it was stopped" : told(exit, options.limits.memoryMb);
+      write("system", `ended: ${reason}`, null);
+      return { reason, memory: exit.memory };
+    }),
+    stop: async () => {
+      stopping = true;
+      mate.control.write(`${JSON.stringify({ stop: true })}\n`);
+      const forced = setTimeout(() => mate.kill(), STOP_MS);
+      await ended.finally(() => clearTimeout(forced));
+    },
+  };
+}
+
+async function cell(located: LocatedArtifact, claim: Claim, options: InstanceOptions) {
+  const { machine } = options;
+  const sandboxed = machine.layer === "bwrap";
+  const interpreter = await environmentInterpreter(located.environment);
+  const uid = machine.layer === "none" ? null : claim.uid;
+  const tmp = sandboxed ? "/tmp" : makeTmp(claim, uid);
+  const bin = join(sandboxed ? "/env" : located.environment, "bin");
+  const program = join(sandboxed ? "/offing" : pythonFolder, "serve.py");
+  return {
+    mounts: [
+      { source: located.code, target: "/code", writable: false },
+      { source: located.environment, target: "/env", writable: false },
+    ],
+    interpreters: interpreter.folders,
+    argv: [join(bin, "python"), "-u", program],
+    cwd: sandboxed ? "/code" : located.code,
+    env: environment(located, bin, tmp),
+    uid,
+    folder: claim.folder,
+    listen: join(claim.folder, "s"),
+    network: machine.egress === null ? ("none" as const) : ("filtered" as const),
+    limits: options.limits,
+  };
+}
+
+/** Resolves at the ready message and goes on passing lines; rejects when told of a failure or when the channel ends. */
+function readiness(
+  mate: Cellmate,
+  write: (stream: "stdout" | "stderr", text: string, request: string | null) => void,
+): Promise<Ready> {
+  return new Promise((resolve, reject) => {
+    const heard = (text: string): void => {
+      let message: Message;
+      try {
+        message = JSON.parse(text) as Message;
+      } catch {
+        // The server's own code can write to the channel; it speaks only for itself.
+        return;
+      }
+      if ("line" in message) write(message.line.stream, message.line.text, message.line.request);
+      else if ("ready" in message) resolve(message.ready);
+      else if ("failed" in message) {
+        const { message: said, hint, traceback } = message.failed;
+        reject(new StartError("load", said, { hint, traceback }));
+      }
+    };
+    void readLines(mate.control, heard, LONGEST_MESSAGE).then(() =>
+      reject(new Error("the instance ended before it was ready")),
+    );
+  });
+}
+
+function startFailure(
+  exit: Exit,
+  timedOut: boolean,
+  output: readonly string[],
+  { limits, startTimeoutMs }: InstanceOptions,
+): StartError {
+  if (exit.memory) {
+    return new StartError(
+      "memory",
+      `The server used more than its ${limits.memoryMb} MB of memory while it started.`,
+      {
+        hint: "Load less at import, or raise the memory limit of the server.",
+        output,
+      },
+    );
+  }
+  if (timedOut) {
+    return new StartError("timeout", `The server was not ready after ${startTimeoutMs / 1000} seconds.`, {
+      hint: "Move slow work out of the import and the lifespan, into the first call that needs it.",
+      output,
+    });
+  }
+  return new StartError("exited", `The server ended before it was ready: ${told(exit, limits.memoryMb)}.`, {
+    hint: "The last lines that it printed say why, where it said anything.",
+    output,
+  });
+}

@@ -1,0 +1,46 @@
+"""The channel to the supervisor: JSON lines on one descriptor, both ways."""
+
+import json
+import os
+import signal
+import threading
+
+
+class Channel:
+    def __init__(self, fd):
+        self._fd = fd
+        self._lock = threading.Lock()
+        self.forked = False
+        os.set_inheritable(fd, False)
+        os.register_at_fork(after_in_child=self._in_child)
+
+    def _in_child(self):
+        # A forked child writes to the real pipes: two writers would tear each other's lines.
+        self.forked = True
+        self._lock = threading.Lock()
+
+    def send(self, message):
+        data = json.dumps(message).encode() + b"\n"
+        with self._lock:
+            while data:
+                data = data[os.write(self._fd, data):]
+
+    def watch(self, on_stop):
+        """Calls `on_stop` when told to stop. When the other end is gone, ends this process and its group."""
+
+        def follow():
+            rest = b""
+            while True:
+                try:
+                    part = os.read(self._fd, 4096)
+                except OSError:
+                    part = b""
+                if not part:
+                    os.killpg(0, signal.SIGKILL)
+                rest += part
+                *whole, rest = rest.split(b"\n")
+                for line in whole:
+                    if "stop" in json.loads(line):
+                        on_stop()
+
+        threading.Thread(target=follow, name="offing-control", daemon=True).start()

@@ -1,0 +1,96 @@
+/** One artifact with the variables of one scope, of one server of one organization. */
+export interface Target {
+  readonly organization: string;
+  readonly server: string;
+  readonly artifact: string;
+  readonly scope: string;
+}
+
+/** A claim on a running instance; it stays warm while anyone holds one. */
+export interface Lease {
+  readonly instance: string;
+  /** Opaque; `unix:<path>` for a local instance. Nothing else in this interface is a path. */
+  readonly address: string;
+  /** Aborted, with the reason, when the instance is gone. */
+  readonly lost: AbortSignal;
+  release(): void;
+}
+
+/** What runs artifacts. `local` starts sandboxed children. */
+export interface Runner {
+  /** Finds a warm instance or starts one. Throws a StartError when it cannot. */
+  acquire(target: Target): Promise<Lease>;
+  /** What this runner isolates with, for people to read. */
+  readonly isolation: Isolation;
+  /** Ends every instance; resolves when none is left. */
+  close(): Promise<void>;
+}
+
+export interface Isolation {
+  readonly layer: "bwrap" | "landlock" | "none";
+  /** How raw TCP leaves an instance: filtered by address, by guarded proxy only, or not at all. */
+  readonly egress: "filtered" | "proxy" | "none";
+  readonly memory: "cgroup" | "rlimit";
+  /** Sentences for the start-up message: what holds, and what this machine cannot isolate and why. */
+  readonly notes: readonly string[];
+}
+
+/** Where an artifact lies on this machine. A door: the owner of blobs fills it. */
+export interface Artifacts {
+  locate(artifact: string): Promise<LocatedArtifact>;
+}
+
+export interface LocatedArtifact {
+  /** Absolute; the frozen checkout. */
+  readonly code: string;
+  /** Absolute; a Python environment (`bin/python` in it). */
+  readonly environment: string;
+  /** Relative to `code`. */
+  readonly entrypoint: string;
+  /** The object or factory in the entrypoint, where it was named. */
+  readonly object: string | null;
+  /** Folders relative to `code` that go on `sys.path` after the entrypoint's own. */
+  readonly pythonPath: readonly string[];
+  /** Variables of the scope. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** Takes what instances print. A door. Never blocks. */
+export interface Lines {
+  write(line: ServerLine): void;
+}
+
+export interface ServerLine {
+  readonly at: number;
+  readonly target: Target;
+  readonly instance: string;
+  /** `system` is said by the runner about the instance. */
+  readonly stream: "stdout" | "stderr" | "system";
+  readonly text: string;
+  /** The request during which it was printed, where it is known. */
+  readonly request: string | null;
+}
+
+/** An instance that did not come up. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly reason: "exited" | "timeout" | "load" | "memory" | "isolation" | "capacity";
+  /** The Python traceback, trimmed to the author's frames, where there is one. */
+  readonly traceback: string | null;
+  /** What to do next. */
+  readonly hint: string | null;
+  /** The last lines that the instance printed. */
+  readonly output: readonly string[];
+
+  constructor(
+    reason: StartError["reason"],
+    message: string,
+    detail: { traceback?: string | null; hint?: string | null; output?: readonly string[] } = {},
+  ) {
+    super(message);
+    this.reason = reason;
+    this.traceback = detail.traceback ?? null;
+    this.hint = detail.hint ?? null;
+    this.output = detail.output ?? [];
+  }
+}

@@ -1,0 +1,45 @@
+import type { Era } from "../mcp/eras.ts";
+import type { Manifest } from "../mcp/manifest.ts";
+import type { Principal } from "../policy/decide.ts";
+
+/** One artifact with the variables of one scope: what an instance runs. */
+export interface Target {
+  readonly organization: string;
+  readonly server: string;
+  readonly artifact: string;
+  readonly scope: "production" | "preview";
+}
+
+/** One endpoint: a deployment of a server, and everything the gateway needs to serve it. */
+export interface Endpoint {
+  /** Unique over all organizations; sessions are bound to it. */
+  readonly id: string;
+  readonly organization: { readonly id: string; readonly slug: string };
+  readonly server: { readonly id: string; readonly slug: string; readonly kind: "hosted" };
+  readonly deployment: string;
+  readonly target: Target;
+  readonly manifest: Manifest;
+  readonly eras: readonly Era[];
+  /** Milliseconds from request to last byte, waking included, standing streams excluded. */
+  readonly requestWindowMs: number;
+}
+
+/** A key as the gateway knows it; the secret itself is nowhere. */
+export interface KeyEntry {
+  readonly id: string;
+  readonly organization: string;
+  readonly principal: string;
+}
+
+/**
+ * What a gateway knows, in memory. Kept in shards, so that one change
+ * replaces one shard; every look-up is O(1) and synchronous.
+ */
+export interface Snapshot {
+  /** `deployment` is "live" or a preview's slug. */
+  endpoint(organization: string, server: string, deployment: string): Endpoint | undefined;
+  /** By SHA-256 of the whole key, hex. */
+  key(hash: string): KeyEntry | undefined;
+  principal(organization: string, id: string): Principal | undefined;
+  sessionEnded(session: string): boolean;
+}

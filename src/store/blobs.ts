@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Transform, type Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { randomText } from "../lib/ids.ts";
+
+/** Bytes addressed by their SHA-256 (hex). Writing the same bytes twice keeps them once. */
+export interface Blobs {
+  /** Stores a stream whole or not at all. Throws BlobTooLarge past `maxBytes`. */
+  put(stream: Readable, maxBytes: number): Promise<{ digest: string; sizeBytes: number }>;
+  /** Where a blob lies on this machine. */
+  path(digest: string): string;
+}
+
+export class BlobTooLarge extends Error {
+  override readonly name = "BlobTooLarge";
+}
+
+/** Blobs in a folder. */
+export async function openBlobs(folder: string): Promise<Blobs> {
+  await mkdir(join(folder, "incoming"), { recursive: true });
+  const path = (digest: string) => join(folder, digest.slice(0, 2), digest);
+  return {
+    path,
+    async put(stream, maxBytes) {
+      const half = join(folder, "incoming", randomText(16));
+      const hash = createHash("sha256");
+      let sizeBytes = 0;
+      const measure = new Transform({
+        transform(chunk: Buffer, _encoding, done) {
+          sizeBytes += chunk.length;
+          if (sizeBytes > maxBytes) return done(new BlobTooLarge(`more than ${maxBytes} bytes`));
+          hash.update(chunk);
+          done(null, chunk);
+        },
+      });
+      try {
+        await pipeline(stream, measure, createWriteStream(half, { mode: 0o600, flush: true }));
+        const digest = hash.digest("hex");
+        await mkdir(join(folder, digest.slice(0, 2)), { recursive: true });
+        await rename(half, path(digest));
+        return { digest, sizeBytes };
+      } catch (error) {
+        await rm(half, { force: true });
+        throw error;
+      }
+    },
+  };
+}

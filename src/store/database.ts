@@ -1,0 +1,37 @@
+import { Kysely, PostgresDialect, type Transaction } from "kysely";
+import pg from "pg";
+import type { Log } from "../lib/log.ts";
+import { migrate } from "./migrate.ts";
+import type { Tables } from "./tables.ts";
+
+export type Db = Kysely<Tables>;
+export type Tx = Transaction<Tables>;
+
+export interface Database {
+  readonly db: Db;
+  readonly pool: pg.Pool;
+  /** What a further connection needs: for the listener. */
+  readonly connection: pg.PoolConfig;
+  close(): Promise<void>;
+}
+
+/** Opens the pool and brings the schema up to date. Our tables live in the schema `offing`. */
+export async function openDatabase(connection: pg.PoolConfig, log: Log, max = 12): Promise<Database> {
+  const config: pg.PoolConfig = {
+    ...connection,
+    options: "-c search_path=offing",
+    application_name: "offing",
+  };
+  const pool = new pg.Pool({ ...config, max });
+  const broke = (error: Error) => log.warn("a database connection broke", { error: error.message });
+  pool.on("error", broke);
+  pool.on("connect", (client) => client.on("error", broke));
+  await migrate(pool);
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  return {
+    db,
+    pool,
+    connection: config,
+    close: () => db.destroy(),
+  };
+}

@@ -1,0 +1,88 @@
+import { EventEmitter } from "node:events";
+import { Logger, run, runMigrations, type TaskList, type WorkerEvents } from "graphile-worker";
+import { sql } from "kysely";
+import type pg from "pg";
+import { type Log, messageOf } from "../lib/log.ts";
+import type { Tx } from "./database.ts";
+
+/** The background work there is, by name, with what each takes. */
+export interface JobPayloads {
+  build: { organization: string; build: string };
+  maintain: Record<string, never>;
+}
+export type JobName = keyof JobPayloads;
+export type Tasks = { [Name in JobName]: (payload: JobPayloads[Name], signal: AbortSignal) => Promise<void> };
+
+export interface Jobs {
+  /** Adds a job within the verb's transaction. Jobs of one queue run one after another. */
+  add<Name extends JobName>(
+    tx: Tx,
+    name: Name,
+    payload: JobPayloads[Name],
+    options?: { queue?: string; key?: string },
+  ): Promise<void>;
+  /** Begins to work. `onWorker` learns the ids under which jobs are locked. */
+  start(tasks: Tasks, onWorker: (id: string) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Jobs on graphile-worker: at least once, so every task is idempotent. */
+export async function openJobs(pool: pg.Pool, log: Log): Promise<Jobs> {
+  await runMigrations({ pgPool: pool, logger: quietLogger(log) });
+  let stop: (() => Promise<void>) | undefined;
+  const ending = new AbortController();
+  return {
+    async add(tx, name, payload, options = {}) {
+      await sql`select graphile_worker.add_job(${name}, ${JSON.stringify(payload)}::json,
+        queue_name => ${options.queue ?? null}, job_key => ${options.key ?? null}, max_attempts => 10)`.execute(
+        tx,
+      );
+    },
+    async start(tasks, onWorker) {
+      const taskList: TaskList = {};
+      for (const name of Object.keys(tasks) as JobName[]) {
+        const task = tasks[name] as (payload: unknown, signal: AbortSignal) => Promise<void>;
+        taskList[name] = async (payload) => {
+          try {
+            await task(payload, ending.signal);
+          } catch (error) {
+            log.error("a job failed and will be tried again", { job: name, error: messageOf(error) });
+            throw error;
+          }
+        };
+      }
+      const events: WorkerEvents = new EventEmitter();
+      events.on("worker:create", ({ worker }) => onWorker(worker.workerId));
+      const runner = await run({
+        events,
+        pgPool: pool,
+        taskList,
+        concurrency: 3,
+        pollInterval: 2000,
+        noHandleSignals: true,
+        crontab: "0 * * * * maintain ?fill=2h&jobKey=maintain",
+        logger: quietLogger(log),
+        gracefulShutdownAbortTimeout: 2000,
+      });
+      stop = () => runner.stop().catch(() => {});
+    },
+    async close() {
+      ending.abort(new Error("the program is stopping"));
+      await stop?.();
+    },
+  };
+}
+
+/** Frees the jobs that dead workers hold, so that they run again now instead of in hours. */
+export async function freeJobsOf(tx: Tx, workers: readonly string[]): Promise<void> {
+  if (workers.length === 0) return;
+  await sql`select graphile_worker.force_unlock_workers(${sql.val([...workers])}::text[])`.execute(tx);
+}
+
+/** Only what went wrong is worth a line of ours. */
+function quietLogger(log: Log): Logger {
+  return new Logger(() => (level, message) => {
+    if (level === "error") log.error(message);
+    else if (level === "warning") log.warn(message);
+  });
+}

@@ -1,0 +1,243 @@
+import type { ColumnType, Generated, JSONColumnType } from "kysely";
+
+type At = ColumnType<Date, Date | undefined, Date>;
+type When = ColumnType<Date | null, Date | null | undefined, Date | null>;
+type Json<T> = JSONColumnType<T & object>;
+type NullableJson<T> = ColumnType<T | null, string | null | undefined, string | null>;
+/** PostgreSQL's bigint arrives as text. */
+type Big = ColumnType<string, string | number | bigint, string | number | bigint>;
+
+/** The tables as `migrations/` makes them; the SQL is the truth. */
+export interface Tables {
+  organizations: { id: string; slug: string; name: string; created_at: At };
+  users: { id: string; email: string; name: string; created_at: At };
+  memberships: { organization: string; user: string; role: "owner" | "admin" | "member"; created_at: At };
+  service_accounts: {
+    organization: string;
+    id: string;
+    slug: string;
+    role: "admin" | "member";
+    created_at: At;
+  };
+  keys: {
+    organization: string;
+    id: string;
+    principal: string;
+    hash: string;
+    prefix: string;
+    label: string;
+    created_by: string;
+    created_at: At;
+    revoked_at: When;
+  };
+  servers: {
+    organization: string;
+    id: string;
+    slug: string;
+    kind: "hosted" | "external" | "remix";
+    owner: string;
+    description: Generated<string>;
+    default_branch: string | null;
+    created_at: At;
+  };
+  grants: {
+    organization: string;
+    server: string;
+    principal: string;
+    role: "viewer" | "user" | "editor" | "admin";
+    created_at: At;
+  };
+  uploads: {
+    organization: string;
+    id: string;
+    blob: string;
+    size_bytes: Big;
+    created_by: string;
+    created_at: At;
+  };
+  builds: {
+    organization: string;
+    id: string;
+    server: string;
+    status: "queued" | "building" | "succeeded" | "failed" | "canceled";
+    source: Json<StoredSource>;
+    entrypoint: string | null;
+    ref: string | null;
+    commit: string | null;
+    subject: string | null;
+    artifact: string | null;
+    error: NullableJson<StoredBuildError>;
+    attempts: Generated<number>;
+    requested_by: string;
+    created_at: At;
+    started_at: When;
+    finished_at: When;
+  };
+  build_steps: {
+    organization: string;
+    build: string;
+    step: string;
+    position: number;
+    status: "running" | "succeeded" | "failed";
+    reused: Generated<boolean>;
+    started_at: Date;
+    duration_ms: number | null;
+  };
+  build_lines: {
+    organization: string;
+    build: string;
+    seq: Big;
+    at: Date;
+    step: string;
+    stream: string;
+    text: string;
+  };
+  artifacts: { organization: string; digest: string; detail: Json<object>; created_at: At };
+  manifests: {
+    organization: string;
+    artifact: string;
+    scope: string;
+    manifest: Json<object>;
+    created_at: At;
+  };
+  deployments: {
+    organization: string;
+    id: string;
+    server: string;
+    slug: string;
+    scope: "production" | "preview";
+    branch: string | null;
+    artifact: string;
+    build: string;
+    updated_at: At;
+  };
+  selections: {
+    organization: string;
+    deployment: string;
+    seq: Generated<string>;
+    artifact: string;
+    build: string;
+    reason: "deploy" | "promotion" | "rollback";
+    actor: string;
+    at: At;
+  };
+  allowed_hosts: { organization: string; host: string; port: number; created_by: string; created_at: At };
+  ended_sessions: { organization: string; id: string; expires_at: Date };
+  idempotency: {
+    organization: string;
+    principal: string;
+    key: string;
+    request: string;
+    status: number | null;
+    body: NullableJson<unknown>;
+    created_at: At;
+  };
+  changes: {
+    id: Generated<string>;
+    xid: Generated<string>;
+    organization: string | null;
+    kind: ChangeKind;
+    subject: string;
+    at: At;
+  };
+  audit: {
+    organization: string;
+    seq: Big;
+    at: Date;
+    actor: Json<object>;
+    action: string;
+    subject: string;
+    detail: Json<object>;
+    previous: string;
+    hash: string;
+  };
+  audit_heads: { organization: string; seq: Big; hash: string };
+  audit_checkpoints: {
+    organization: string;
+    seq: Big;
+    hash: string;
+    key: string;
+    signature: string;
+    at: Date;
+  };
+  processes: {
+    id: string;
+    lock: Big;
+    workers: Generated<string[]>;
+    started_at: At;
+    ended_at: When;
+    killed: Generated<boolean>;
+  };
+  requests: RequestRow;
+  server_lines: {
+    organization: string;
+    server: string;
+    id: string;
+    at: Date;
+    artifact: string;
+    scope: string;
+    instance: string;
+    stream: string;
+    text: string;
+    request: string | null;
+  };
+}
+
+export type ChangeKind = "organization" | "principal" | "key" | "server" | "session";
+
+/** Where a build's source comes from, as it was asked for. */
+export type StoredSource =
+  | { kind: "git"; url: string; ref: string | null }
+  | { kind: "upload"; upload: string; commit: string; ref: string | null; name: string };
+
+export interface StoredBuildError {
+  step: string;
+  code: string;
+  message: string;
+  traceback: string | null;
+  hint: string | null;
+}
+
+interface RequestRow {
+  id: string;
+  at: Date;
+  organization: string | null;
+  server: string | null;
+  deployment: string | null;
+  artifact: string | null;
+  scope: string | null;
+  era: string | null;
+  protocol_version: string | null;
+  transport: string;
+  http_method: string;
+  method: string | null;
+  capability_kind: string | null;
+  capability_name: string | null;
+  capability_hash: string | null;
+  principal_kind: string | null;
+  principal: string | null;
+  client_name: string | null;
+  client_version: string | null;
+  auth_kind: string;
+  key: string | null;
+  session: string | null;
+  ip: string | null;
+  decision: string | null;
+  because: string | null;
+  boundary: string | null;
+  instance: string | null;
+  http_status: number;
+  jsonrpc_code: number | null;
+  is_error: boolean;
+  error: string | null;
+  outcome: string;
+  request_bytes: Big;
+  response_bytes: Big;
+  stream_events: number;
+  t_auth: number;
+  t_policy: number;
+  t_cold: number;
+  t_upstream: number;
+  t_total: number;
+  trace: string | null;
+}
