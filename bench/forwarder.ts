@@ -16,6 +16,7 @@ createServer((req, res) => {
         body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks),
       },
       {
+        onRequestStart() {},
         onResponseStart(controller, status, headers) {
           res.on("close", () => !res.writableFinished && controller.abort(new Error("gone")));
           res.writeHead(status, { "content-type": String(headers["content-type"]) });

@@ -99,7 +99,7 @@ const subjects = [
 const requests = Number(process.env["BENCH_REQUESTS"] ?? 10_000);
 const rounds = Number(process.env["BENCH_ROUNDS"] ?? 3);
 for (const subject of subjects) await load(subject.socket, subject.request, 16, requests);
-for (const connections of [1, 16, 64]) {
+for (const connections of (process.env["BENCH_CONNECTIONS"] ?? "1,16,64").split(",").map(Number)) {
   const seen = subjects.map(() => ({ cpu: [] as number[], rate: [] as number[], p50: [] as number[], p99: [] as number[] }));
   for (let round = 0; round < rounds; round++) {
     for (const [i, subject] of subjects.entries()) {

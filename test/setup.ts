@@ -27,7 +27,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     log: silentLog,
   });
   const { user, password } = postgres.connection;
-  project.provide("postgres", { host: join(folder, "pg.sock"), user: String(user), password: String(password) });
+  project.provide("postgres", {
+    host: join(folder, "pg.sock"),
+    user: String(user),
+    password: String(password),
+  });
   return async () => {
     await postgres.close();
     rmSync(folder, { recursive: true, force: true });

@@ -43,42 +43,71 @@ export interface Caller {
 }
 
 /** A whole Offing in this process, on real sockets and a database of its own. */
-export async function openWorld(options: Partial<Pick<SystemOptions, "clock" | "buildLimits">> & { env?: Record<string, string> } = {}): Promise<World> {
+export async function openWorld(
+  options: Partial<Pick<SystemOptions, "clock" | "buildLimits">> & { env?: Record<string, string> } = {},
+): Promise<World> {
   const dataDir = mkdtempSync(join(tmpdir(), "offing-world-"));
   const database = await createDatabase();
   const logged: string[] = [];
-  const to = (level: string) => (message: string, detail: object = {}) => void logged.push(`${level} ${message} ${JSON.stringify(detail)}`);
+  const to =
+    (level: string) =>
+    (message: string, detail: object = {}) =>
+      void logged.push(`${level} ${message} ${JSON.stringify(detail)}`);
   const log: Log = { info: to("info"), warn: to("warn"), error: to("error") };
   const env = { ...process.env, ...options.env };
-  const config = toConfig({ ...readEnv({ ...env, DATABASE_URL: "" }), data: dataDir, cache: testCache, port: "0" });
+  const config = toConfig({
+    ...readEnv({ ...env, DATABASE_URL: "" }),
+    data: dataDir,
+    cache: testCache,
+    port: "0",
+  });
   const bwrap = await findBwrap({ cacheDir: config.cacheDir, python: config.python, env, say: () => {} });
   const start = () =>
     startSystem({
-      config, log, env, bwrap, connection: database.connection,
+      config,
+      log,
+      env,
+      bwrap,
+      connection: database.connection,
       ...(options.clock ? { clock: options.clock } : {}),
       ...(options.buildLimits ? { buildLimits: options.buildLimits } : {}),
     });
   let system = await start();
 
   const caller = (id: string, organization: string, slug: string, key: string): Caller => ({
-    id, organization, slug, key,
+    id,
+    organization,
+    slug,
+    key,
     get client() {
       return createClient({ url: system.url, key });
     },
   });
 
-  const addUser = async (organization: string, slug: string, role: OrganizationRole, isNew: boolean): Promise<Caller> => {
+  const addUser = async (
+    organization: string,
+    slug: string,
+    role: OrganizationRole,
+    isNew: boolean,
+  ): Promise<Caller> => {
     const ctx = system.context({ kind: "system", job: "test" });
     const id = newId("usr");
     await write(ctx, organization, async ({ tx, change, audit }) => {
-      if (isNew) await tx.insertInto("organizations").values({ id: organization, slug, name: slug }).execute();
-      await tx.insertInto("users").values({ id, email: `${id}@example.com`, name: `A ${role}` }).execute();
+      if (isNew)
+        await tx.insertInto("organizations").values({ id: organization, slug, name: slug }).execute();
+      await tx
+        .insertInto("users")
+        .values({ id, email: `${id}@example.com`, name: `A ${role}` })
+        .execute();
       await tx.insertInto("memberships").values({ organization, user: id, role }).execute();
       await audit("user.create", id);
       await change(isNew ? "organization" : "principal", isNew ? organization : id);
     });
     const principal = await loadPrincipal(system.services.db, organization, id);
-    const { key } = await createKey(system.context({ ...principal!, organizationSlug: slug }), { organization: slug, label: "test" });
+    const { key } = await createKey(system.context({ ...principal!, organizationSlug: slug }), {
+      organization: slug,
+      label: "test",
+    });
     return caller(id, organization, slug, key);
   };
 
@@ -96,7 +125,10 @@ export async function openWorld(options: Partial<Pick<SystemOptions, "clock" | "
     owner: caller(me.principal.id, me.organization.id, me.organization.slug, ownerKey),
     async member(role, organization = "default") {
       const row = await system.services.db
-        .selectFrom("organizations").select("id").where("slug", "=", organization).executeTakeFirstOrThrow();
+        .selectFrom("organizations")
+        .select("id")
+        .where("slug", "=", organization)
+        .executeTakeFirstOrThrow();
       return addUser(row.id, organization, role, false);
     },
     organization: (slug) => addUser(newId("org"), slug, "owner", true),
@@ -117,7 +149,8 @@ export async function openWorld(options: Partial<Pick<SystemOptions, "clock" | "
 /** An empty database of its own in the run's PostgreSQL. */
 export async function createDatabase(): Promise<{ connection: pg.PoolConfig; drop(): Promise<void> }> {
   const given = inject("postgres");
-  const admin: pg.PoolConfig = "url" in given ? { connectionString: given.url } : { ...given, database: "postgres" };
+  const admin: pg.PoolConfig =
+    "url" in given ? { connectionString: given.url } : { ...given, database: "postgres" };
   const name = `world_${randomText(12)}`;
   await run(admin, `create database ${name}`);
   const connection: pg.PoolConfig =

@@ -13,6 +13,7 @@ import {
 } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { type Artifact, BuildError } from "./build.ts";
+import { removeFolder, sweep } from "./folders.ts";
 import { compileAll, environmentPath, readEnvironment } from "./install/environment.ts";
 import type { Installed } from "./install.ts";
 import type { Plan } from "./plan.ts";
@@ -94,6 +95,7 @@ export async function packageArtifact(
     sizeBytes: tree.bytes,
   };
   await mkdir(join(dataDir, "artifacts"), { recursive: true });
+  await sweep(join(dataDir, "artifacts"));
   const fresh = join(dataDir, "artifacts", `.new-${digest.slice(0, 16)}-${process.pid}-${Date.now()}`);
   try {
     await mkdir(fresh);
@@ -105,7 +107,7 @@ export async function packageArtifact(
       if (!(await readStored(dataDir, digest))) throw error;
     });
   } finally {
-    await rm(fresh, { recursive: true, force: true });
+    await removeFolder(fresh);
   }
   context.say(
     `the artifact ${digest.slice(0, 12)} has ${tree.files} files, ${Math.ceil(tree.bytes / 1024)} KiB`,

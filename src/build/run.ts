@@ -1,9 +1,10 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Manifest } from "../mcp/manifest.ts";
 import { type Artifact, BuildError, type BuildEvent, type BuildRequest } from "./build.ts";
 import { watchDisk } from "./disk.ts";
 import { abortError, Events } from "./events.ts";
+import { removeFolder } from "./folders.ts";
 import { inspect } from "./inspect.ts";
 import { install } from "./install.ts";
 import { readIndexes } from "./install/indexes.ts";
@@ -60,7 +61,7 @@ export async function* build(
   let running: Promise<Built> | undefined;
   let disk: { stop(): void } | undefined;
   try {
-    await rm(work, { recursive: true, force: true });
+    await removeFolder(work);
     await mkdir(work, { recursive: true, mode: 0o700 });
     disk = watchDisk(work, limits.diskBytes, () => {
       const words = `The build uses more than ${Math.round(limits.diskBytes / 1024 ** 2)} MiB of disk.`;
@@ -77,7 +78,7 @@ export async function* build(
     // A reader that leaves early cancels; nobody else would ever see the result.
     stop.abort(new Error("the build's reader left"));
     await running?.catch(() => {});
-    await rm(work, { recursive: true, force: true });
+    await removeFolder(work);
   }
 }
 

@@ -42,9 +42,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** Text that others wrote, made safe for a terminal: control characters are shown, not obeyed. */
 export function visible(text: string): string {
-  return text.replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  return text.replace(/\p{Cc}/gu, (char) =>
+    char === "\t" || char === "\n" ? char : `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 }
 

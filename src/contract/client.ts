@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { OffingError, type Problem, problems } from "./errors.ts";
 import type { Given, JsonRoute, Output, Params, StreamRoute, UploadRoute } from "./route.ts";
 import { type RouteName, type Routes, routes } from "./routes.ts";

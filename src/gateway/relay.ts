@@ -94,8 +94,8 @@ export class Relay implements Sink {
       this.#last = chunk;
     } else if (chunk.length === this.#length) {
       this.#last = chunk;
-      // Whole in one piece: head and body leave in one write.
-      if (!x.clientGone) x.res.end(chunk);
+      // Whole in one piece: as text of single bytes, Node joins it to the head in one plain write.
+      if (!x.clientGone) x.res.end(chunk.toString("latin1"), "latin1");
       return true;
     }
     return x.clientGone || x.res.write(chunk);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type pg from "pg";
+import { messageOf } from "../lib/log.ts";
 
 export class MigrationError extends Error {
   override readonly name = "MigrationError";
@@ -42,7 +43,7 @@ export async function migrate(pool: pg.Pool): Promise<void> {
       } catch (error) {
         await client.query("rollback");
         throw new MigrationError(
-          `the migration ${name} failed: ${error instanceof Error ? error.message : error}`,
+          `the migration ${name} failed: ${messageOf(error)}`,
           { cause: error },
         );
       }

@@ -40,8 +40,12 @@ describe("keys", () => {
     const mine = await member.client.call("createKey", at, {});
     const { items } = await member.client.call("listKeys", at);
     expect(new Set(items.map((key) => key.principal.id))).toEqual(new Set([member.id]));
-    const foreign = (await world.owner.client.call("listKeys", at)).items.find((key) => key.principal.id === world.owner.id)!;
-    await expect(member.client.call("revokeKey", { ...at, key: foreign.id })).rejects.toMatchObject({ code: "not_found" });
+    const foreign = (await world.owner.client.call("listKeys", at)).items.find(
+      (key) => key.principal.id === world.owner.id,
+    )!;
+    await expect(member.client.call("revokeKey", { ...at, key: foreign.id })).rejects.toMatchObject({
+      code: "not_found",
+    });
     await member.client.call("revokeKey", { ...at, key: mine.id });
   });
 

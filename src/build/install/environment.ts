@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { runChild } from "../child.ts";
+import { removeFolder, sweep } from "../folders.ts";
 import type { StepContext } from "../services.ts";
 import { environmentKey, printLock, type Locked } from "./lock.ts";
 import { sharedCache, wantsBuild } from "./resolve.ts";
@@ -94,6 +95,7 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
   // Beside its place, so that the rename is one step; named by the build, which removes it when it fails.
   const fresh = join(dirname(path), `.new-${recipe.key.slice(0, 16)}-${process.pid}-${Date.now()}`);
   await mkdir(dirname(path), { recursive: true });
+  await sweep(dirname(path));
   try {
     const list = join(context.work, "install.txt");
     await writeFile(list, recipe.list);
@@ -127,7 +129,7 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
     });
     return { key: recipe.key, path, private: isPrivate, packages, reused: false };
   } finally {
-    await rm(fresh, { recursive: true, force: true });
+    await removeFolder(fresh);
   }
 }
 

@@ -49,7 +49,7 @@ export async function trustedUv(uv: Uv, args: readonly string[], cacheDir: strin
       ...(indexes.certificates === null ? {} : { SSL_CERT_FILE: indexes.certificates }),
     },
     signal: context.signal,
-    onLine: (stream, text) => tell(uv, stream, text),
+    onLine: (stream, text) => stream === "err" && tell(uv, stream, text),
   });
 }
 
@@ -137,6 +137,9 @@ export function uvFailure(uv: Uv, result: ChildResult, doing: string): BuildErro
   );
   const first = /^error: (.*)$/m.exec(text)?.[1] ?? `uv ended with code ${result.code}`;
   const hint = /^hint: (.*)$/m.exec(text)?.[1] ?? null;
+  for (const line of text.split("\n")) {
+    if (/^(?:error:|hint:|\s+cause:)/.test(line)) uv.context.say(line, "err");
+  }
   const fail = (code: string, message: string, advice: string): BuildError =>
     new BuildError("install", code, message, { hint: hint ?? advice, traceback: pythonTraceback(text) });
   if (/No space left|Disk quota/i.test(text)) {
@@ -226,8 +229,10 @@ async function openToAll(folder: string): Promise<void> {
   }
 }
 
+/** uv's own summary of a failure is told once, by `uvFailure`; paths of the platform are nobody's business. */
 function tell(uv: Uv, stream: "out" | "err", text: string): void {
-  if (stream === "err" && text.trim() !== "") uv.context.say(stripUserInfo(text), stream);
+  if (text.trim() === "" || /^(?:error:|hint:|\s+cause:|Using (?:C?Python|Python) )/.test(text)) return;
+  uv.context.say(text, stream);
 }
 
 function pythonTraceback(text: string): string | null {

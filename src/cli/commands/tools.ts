@@ -34,10 +34,7 @@ export const tools: Command = {
   },
 };
 
-function parameters(schema: {
-  properties?: object | undefined;
-  required?: string[] | undefined;
-}): string {
+function parameters(schema: { properties?: object | undefined; required?: string[] | undefined }): string {
   const names = Object.keys(schema.properties ?? {});
   return names.map((name) => (schema.required?.includes(name) ? name : `[${name}]`)).join(" ");
 }

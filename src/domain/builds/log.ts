@@ -79,7 +79,7 @@ export async function openBuildLog(
     flush,
     line: push,
     async event(event) {
-      if (event.type === "line") return void push(event);
+      if (event.type === "line") return push(event);
       await flush();
       if (event.type === "started") {
         const started = {

@@ -19,9 +19,8 @@ const ETC = [
   "protocols",
 ];
 
-/** Descriptors of bwrap's own, closed before the program runs. */
+/** A descriptor of bwrap's own, closed before the program runs. */
 export const INFO_FD = 4;
-export const BLOCK_FD = 5;
 
 export interface BwrapOptions {
   readonly bwrap: string;
@@ -91,7 +90,7 @@ export async function bwrapPlan(cell: Cell, options: BwrapOptions): Promise<Plan
     args.push(...parents(mount.target), mount.writable ? "--bind" : "--ro-bind", mount.source, mount.target);
   }
   args.push("--remount-ro", "/", "--chdir", "/");
-  args.push("--info-fd", String(INFO_FD), "--block-fd", String(BLOCK_FD));
+  args.push("--info-fd", String(INFO_FD));
   args.push("--", options.python.executable, "-I", "-S", "/offing/confine.py");
   const writable = cell.mounts.filter((mount) => mount.writable).map((mount) => mount.target);
   return {

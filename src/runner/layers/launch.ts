@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { pythonFolder, type Interpreter } from "../interpreter.ts";
-import { BLOCK_FD, INFO_FD, bwrapPlan } from "./bwrap.ts";
+import { INFO_FD, bwrapPlan } from "./bwrap.ts";
 import type { Cell } from "./cell.ts";
 import { makeCgroup, type Cgroup, type Cgroups } from "./cgroup.ts";
 import { attachEgress, type Egress, type EgressOptions } from "./egress.ts";
@@ -42,6 +42,9 @@ export interface Cellmate {
   kill(): void;
 }
 
+/** `confine.py` says here that the layer stands and that it waits for its orders. */
+const STANDING_FD = 5;
+
 function frame(value: object): Buffer {
   const body = Buffer.from(JSON.stringify(value));
   return Buffer.concat([Buffer.from(body.length.toString(16).padStart(8, "0")), body]);
@@ -57,6 +60,11 @@ async function firstJson(stream: Readable): Promise<Record<string, unknown>> {
       continue;
     }
   }
+  throw new Error("the sandbox ended before it was set up");
+}
+
+async function firstByte(stream: Readable): Promise<void> {
+  for await (const _ of stream) return;
   throw new Error("the sandbox ended before it was set up");
 }
 
@@ -102,9 +110,9 @@ export async function launch(machine: Machine, cell: Cell, name: string): Promis
   const channels: readonly unknown[] = child.stdio;
   const control = channels[3] as Duplex;
   const info = channels[INFO_FD] as Duplex;
-  const block = channels[BLOCK_FD] as Duplex;
+  const standing = channels[STANDING_FD] as Duplex;
   // A tree that ends while it is written to is told by its exit, not by EPIPE.
-  for (const stream of [stdin, control, info, block]) stream.on("error", () => {});
+  for (const stream of [stdin, control, info, standing]) stream.on("error", () => {});
   let egress: Egress | null = null;
   let watched: { stop(): void; exceeded(): boolean } | null = null;
   const ended = new Promise<Exit>((resolve, reject) => {
@@ -129,16 +137,14 @@ export async function launch(machine: Machine, cell: Cell, name: string): Promis
     stdin.write(
       frame({ parent: process.pid, cgroups: cgroup?.procs ?? [], listen: cell.listen, argv: plan.argv }),
     );
-    stdin.write(frame(plan.confinement));
     let inner = child.pid!;
-    if (machine.layer === "bwrap") {
-      const told = await firstJson(info);
-      inner = Number(told["child-pid"]);
-      if (cell.network === "filtered") egress = await attachEgress(machine, machine.egress!, inner);
-      block.write("1");
-    }
-    block.end();
+    if (machine.layer === "bwrap") inner = Number((await firstJson(info))["child-pid"]);
+    // Not before bwrap has set up its loopback: two at once in one network namespace make it fail.
+    await firstByte(standing);
+    if (cell.network === "filtered") egress = await attachEgress(machine, machine.egress!, inner);
+    stdin.write(frame(plan.confinement));
     info.destroy();
+    standing.destroy();
     if (cgroup === null) watched = watchMemory(inner, cell.limits.memoryMb, kill);
     return { pid: inner, stdin, stdout, stderr, control, ended, kill };
   } catch (error) {

@@ -21,6 +21,8 @@ import sys
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 22, 24, 38, 47
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 
+STANDING_FD = 5
+
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -111,6 +113,8 @@ def filter_calls(program):
 
 
 def main():
+    os.write(STANDING_FD, b"1")
+    os.close(STANDING_FD)
     order = read_frame()
     limit(order["rlimits"])
     become(order["uid"])
