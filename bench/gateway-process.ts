@@ -36,8 +36,7 @@ const ring = { current: "1", keys: new Map([["1", randomBytes(32)]]) };
 let records = 0;
 const gateway = createGateway({
   snapshot: {
-    endpoint: (organization, server, deployment) =>
-      endpoints.get(`${organization}/${server}@${deployment}`),
+    endpoint: (organization, server, deployment) => endpoints.get(`${organization}/${server}@${deployment}`),
     key: () => undefined,
     principal: () => principal,
     sessionEnded: () => false,
@@ -61,4 +60,6 @@ const gateway = createGateway({
   publicUrl: "http://localhost",
 });
 createServer((req, res) => gateway.handle(req, res)).listen(own, () => process.send?.("ready"));
-process.on("message", () => process.send?.({ ...process.cpuUsage(), records, rss: process.memoryUsage().rss }));
+process.on("message", () =>
+  process.send?.({ ...process.cpuUsage(), records, rss: process.memoryUsage().rss }),
+);

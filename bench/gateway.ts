@@ -72,7 +72,12 @@ const bare = { path: "/mcp", headers: plain, body: handshake.body };
 /** The session id that `initialize` answers with. */
 async function session(): Promise<string> {
   const { request } = await import("node:http");
-  const req = request({ socketPath: socket("g"), path: "/acme/bench/mcp", method: "POST", headers: authorized });
+  const req = request({
+    socketPath: socket("g"),
+    path: "/acme/bench/mcp",
+    method: "POST",
+    headers: authorized,
+  });
   req.end(
     JSON.stringify({
       jsonrpc: "2.0",
@@ -100,11 +105,21 @@ const requests = Number(process.env["BENCH_REQUESTS"] ?? 10_000);
 const rounds = Number(process.env["BENCH_ROUNDS"] ?? 3);
 for (const subject of subjects) await load(subject.socket, subject.request, 16, requests);
 for (const connections of (process.env["BENCH_CONNECTIONS"] ?? "1,16,64").split(",").map(Number)) {
-  const seen = subjects.map(() => ({ cpu: [] as number[], rate: [] as number[], p50: [] as number[], p99: [] as number[] }));
+  const seen = subjects.map(() => ({
+    cpu: [] as number[],
+    rate: [] as number[],
+    p50: [] as number[],
+    p99: [] as number[],
+  }));
   for (let round = 0; round < rounds; round++) {
     for (const [i, subject] of subjects.entries()) {
       const before = subject.child && (await usage(subject.child));
-      const got = await load(subject.socket, subject.request, connections, connections === 1 ? requests / 4 : requests);
+      const got = await load(
+        subject.socket,
+        subject.request,
+        connections,
+        connections === 1 ? requests / 4 : requests,
+      );
       const after = subject.child && (await usage(subject.child));
       if (before && after) {
         seen[i]!.cpu.push((after.user + after.system - before.user - before.system) / got.requests);
@@ -118,7 +133,8 @@ for (const connections of (process.env["BENCH_CONNECTIONS"] ?? "1,16,64").split(
   const base = median(seen[1]!.cpu);
   for (const [i, subject] of subjects.entries()) {
     const { cpu, rate, p50, p99 } = seen[i]!;
-    const cost = cpu.length === 0 ? "" : `${median(cpu).toFixed(1)} µs CPU (×${(median(cpu) / base).toFixed(2)})`;
+    const cost =
+      cpu.length === 0 ? "" : `${median(cpu).toFixed(1)} µs CPU (×${(median(cpu) / base).toFixed(2)})`;
     console.log(
       `${subject.name.padEnd(20)} ${median(rate).toFixed(0).padStart(7)} req/s  p50 ${median(p50).toFixed(2)} ms  p99 ${median(p99).toFixed(2)} ms  ${cost}`,
     );

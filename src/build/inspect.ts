@@ -9,6 +9,9 @@ interface StartFailure extends Error {
   readonly output: readonly string[];
 }
 
+const ADVICE =
+  "The code must import without a database, a network or arguments; do such work in a lifespan or a tool.";
+
 /** Starts the artifact and discovers it. Throws BuildError of step `inspect`. */
 export async function inspect(
   inspector: Inspector,
@@ -25,14 +28,23 @@ export async function inspect(
     return manifest;
   } catch (error) {
     request.signal.throwIfAborted();
-    if (error instanceof BuildError || !(error instanceof Error)) throw error;
+    if (!(error instanceof Error)) throw error;
     const failure: Partial<StartFailure> & Error = error;
-    for (const line of failure.output ?? []) say(line);
     const traceback = failure.traceback ?? null;
-    throw new BuildError("inspect", codeOf(`${error.message}\n${traceback ?? ""}`), error.message, {
+    const words = `${error.message}\n${traceback ?? ""}`;
+    if (error instanceof BuildError) {
+      // Whoever started it knows that the code did not load; why is in the traceback.
+      if (error.code !== "start_load") throw error;
+      throw new BuildError("inspect", codeOf(words), error.message, {
+        traceback,
+        hint: error.hint ?? ADVICE,
+        cause: error,
+      });
+    }
+    for (const line of failure.output ?? []) say(line);
+    throw new BuildError("inspect", codeOf(words), error.message, {
       traceback,
-      hint:
-        failure.hint ?? "Run the server on your machine with the same files, and look at the lines above.",
+      hint: failure.hint ?? ADVICE,
       cause: error,
     });
   }
@@ -41,7 +53,7 @@ export async function inspect(
 function codeOf(text: string): string {
   if (/No module named|ModuleNotFoundError/.test(text)) return "module_missing";
   if (/SyntaxError|IndentationError/.test(text)) return "syntax_error";
-  if (/no server object|server object|no MCP server|not found in/i.test(text)) return "server_object_missing";
+  if (/server object|no server named|no object named/i.test(text)) return "server_object_missing";
   if (/Traceback|Error:|Error\b.*import/.test(text)) return "import_failed";
   if (/in time|timed? ?out/i.test(text)) return "start_timeout";
   if (/memory/i.test(text)) return "out_of_memory";

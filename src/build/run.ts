@@ -70,7 +70,10 @@ export async function* build(
       );
     });
     running = steps(request, context, events);
-    return yield* events.until(running);
+    const built = yield* events.until(running);
+    // A build that was canceled is canceled, even when its last step won the race.
+    if (stop.signal.aborted) throw abortError(events.current, stop.signal.reason);
+    return built;
   } finally {
     clearTimeout(timer);
     disk?.stop();
@@ -109,6 +112,11 @@ async function steps(request: BuildRequest, context: StepContext, events: Events
     }));
     const installed = await events.step("install", async () => {
       const program = await tool();
+      if (services.env["HTTPS_PROXY"] || services.env["https_proxy"]) {
+        context.say(
+          "this machine's HTTPS_PROXY is not used: the guard dials directly, because it must see the addresses",
+        );
+      }
       const result = await install(context, { program, indexes }, plan, folder, source.commit);
       return { result, reused: result.environment.reused };
     });

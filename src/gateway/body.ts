@@ -19,30 +19,30 @@ export function readBody(x: Exchange, limits: BodyLimits): Promise<void> {
     let first: Buffer | undefined;
     let more: Buffer[] | undefined;
     let size = 0;
-    const timer = setTimeout(() => {
+    x.expireAt(limits.bodyTimeoutMs, () => {
       reject(
         new Refusal("limit", 408, `The request's body did not arrive within ${limits.bodyTimeoutMs} ms.`, {
           headers: { connection: "close" },
         }),
       );
-    }, limits.bodyTimeoutMs);
+    });
     req.on("data", (chunk: Buffer) => {
       size += chunk.length;
       if (size > limits.bodyBytes) {
-        clearTimeout(timer);
+        x.expireNever();
         req.pause();
         reject(tooLarge(limits.bodyBytes));
       } else if (first === undefined) first = chunk;
       else (more ??= [first]).push(chunk);
     });
     req.on("end", () => {
-      clearTimeout(timer);
+      x.expireNever();
       x.record.request_bytes = size;
       x.body = more === undefined ? (first ?? x.body) : Buffer.concat(more);
       resolve();
     });
     req.on("error", () => {
-      clearTimeout(timer);
+      x.expireNever();
       reject(new Refusal("protocol", 400, "The request's body broke off."));
     });
   });

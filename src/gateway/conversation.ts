@@ -38,12 +38,7 @@ export class Conversation {
   }
 
   /** The session that a handshake message belongs to; the other messages have none. */
-  join(
-    x: Exchange,
-    endpoint: Endpoint,
-    principal: Principal,
-    envelope: Envelope,
-  ): OpenSession | undefined {
+  join(x: Exchange, endpoint: Endpoint, principal: Principal, envelope: Envelope): OpenSession | undefined {
     if (envelope.kind !== "handshake" && envelope.kind !== "note") return;
     return this.#book.open(x, endpoint, principal);
   }
@@ -115,13 +110,7 @@ export class Conversation {
     x.answer(200, resultText(request, {}));
   }
 
-  #handshake(
-    x: Exchange,
-    endpoint: Endpoint,
-    principal: Principal,
-    session: OpenSession,
-    sink: Sink,
-  ): void {
+  #handshake(x: Exchange, endpoint: Endpoint, principal: Principal, session: OpenSession, sink: Sink): void {
     requireEra(endpoint, "handshake");
     const spoken = { revision: session.claims.revision, session: session.upstreamId, stateless: false };
     this.#send(x, endpoint, principal, spoken, x.body, sink);
@@ -138,8 +127,7 @@ export class Conversation {
     const { sid, upstreamId } = this.#book.begin();
     const sink = new Rewriter(x, {
       // A session does not exist before its answer, so nothing else can belong to it.
-      rewrite: (message) =>
-        message["method"] === undefined ? { kind: "pass", message } : { kind: "drop" },
+      rewrite: (message) => (message["method"] === undefined ? { kind: "pass", message } : { kind: "drop" }),
       messageBytes: this.#messageBytes,
       stateless: false,
       headers: (response) => {
@@ -197,7 +185,12 @@ export class Conversation {
   ): void {
     const headers = upstreamHeaders(x, endpoint, principal, this.#credentials, spoken);
     const windowMs = endpoint.requestWindowMs;
-    void new Forward(x, this.#leases, { target: endpoint.target, headers, body, windowMs, cancelOnLeave }, sink);
+    void new Forward(
+      x,
+      this.#leases,
+      { target: endpoint.target, headers, body, windowMs, cancelOnLeave },
+      sink,
+    );
   }
 }
 
@@ -233,4 +226,3 @@ function noteCapability(x: Exchange, manifest: Manifest): void {
   }
   x.record.capability_hash = kinds.get(kind as CapabilityKind)?.get(name) ?? null;
 }
-

@@ -127,5 +127,11 @@ function known(x: Exchange, message: Message & { kind: "request" }, era: Era): A
     x.record.capability_kind = method.names.kind;
     x.record.capability_name = typeof name === "string" ? name : null;
   }
-  return { id: message.id, method: message.method, params: message.params, body: message.body, known: method };
+  return {
+    id: message.id,
+    method: message.method,
+    params: message.params,
+    body: message.body,
+    known: method,
+  };
 }

@@ -35,7 +35,6 @@ export class Forward implements Dispatcher.DispatchHandler {
   readonly #leases: Leases;
   readonly #request: ForwardRequest;
   readonly #sink: Sink;
-  readonly #timer: NodeJS.Timeout;
   #controller: Dispatcher.DispatchController | undefined;
   #held: Held | undefined;
   #sentAt = 0;
@@ -47,7 +46,7 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#leases = leases;
     this.#request = request;
     this.#sink = sink;
-    this.#timer = setTimeout(() => this.#expire(), Math.max(1, request.windowMs - x.elapsed()));
+    x.expireAt(request.windowMs, () => this.#expire());
     x.upstreamBegins();
     x.onLeave = () => this.#leave();
     if (x.clientGone && request.cancelOnLeave) this.#finish();
@@ -185,7 +184,7 @@ export class Forward implements Dispatcher.DispatchHandler {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
-    clearTimeout(this.#timer);
+    this.#x.expireNever();
     this.#x.onLeave = undefined;
     if (this.#held !== undefined) {
       this.#x.record.t_upstream = this.#x.elapsed() - this.#sentAt;

@@ -9,6 +9,7 @@ import { Conversation } from "./conversation.ts";
 import { readEnvelope } from "./envelope.ts";
 import { Exchange } from "./exchange.ts";
 import { Leases } from "./leases.ts";
+import { Live } from "./live.ts";
 import type { Credentials, Instances, Records, Sessions, Tokens } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
 import { isGatewayPath, originCheck, resolve } from "./resolve.ts";
@@ -63,6 +64,9 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** How exact the deadlines of requests are. */
+const TICK_MS = 50;
+
 /** The data plane: see the steps in `serve`, one file each. */
 export function createGateway(options: GatewayOptions): Gateway {
   const { snapshot, tokens, records } = options;
@@ -74,11 +78,16 @@ export function createGateway(options: GatewayOptions): Gateway {
   const book = new SessionBook(options.sessions, snapshot, () => clock.now());
   const conversation = new Conversation(options.credentials, leases, book, limits.messageBytes);
   const checkOrigin = originCheck(options.publicUrl);
-  const live = new Set<Exchange>();
+  const live = new Live<Exchange>();
   let onEmpty: (() => void) | undefined;
 
+  const ticks = setInterval(() => {
+    for (const x of live.all()) x.tick();
+  }, TICK_MS);
+  ticks.unref();
+
   const settled = (x: Exchange): void => {
-    live.delete(x);
+    live.remove(x);
     if (live.size === 0) onEmpty?.();
   };
 
@@ -118,7 +127,8 @@ export function createGateway(options: GatewayOptions): Gateway {
           };
         });
       }
-      for (const x of live) x.res.destroy();
+      clearInterval(ticks);
+      for (const x of live.all()) x.res.destroy();
       await leases.close();
       await pools.close();
     },

@@ -21,7 +21,8 @@ export function formOf(status: number, headers: IncomingHttpHeaders): "json" | "
   }
   if (/^application\/json\s*(;|$)/i.test(type)) return "json";
   if (/^text\/event-stream\s*(;|$)/i.test(type)) return "events";
-  if (status === 202 || status === 204 || (status === 200 && headers["content-length"] === "0")) return "empty";
+  if (status === 202 || status === 204 || (status === 200 && headers["content-length"] === "0"))
+    return "empty";
   return new Refusal(
     "upstream",
     502,

@@ -39,11 +39,11 @@ export function randomText(length: number): string {
     randomFillSync(pool);
     next = 0;
   }
-  let text = "";
-  for (const end = next + length; next < end; next++) {
-    text += ALPHABET[pool[next]! & 31]!;
-    // A byte is given out once, and not kept after.
-    pool[next] = 0;
-  }
+  const start = next;
+  next += length;
+  for (let i = start; i < next; i++) pool[i] = ALPHABET.charCodeAt(pool[i]! & 31);
+  // What a byte was is gone with this; each is given out once.
+  const text = pool.toString("latin1", start, next);
+  pool.fill(0, start, next);
   return text;
 }

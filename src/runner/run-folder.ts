@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { randomText } from "../lib/ids.ts";
 import { removeCgroups } from "./layers/cgroup.ts";
 import { isAlive, thisProcess, type Owner } from "./owner.ts";
 
@@ -140,7 +141,8 @@ function open(path: string, block: number): RunFolder {
   let cgroups: readonly string[] = [];
   return {
     path,
-    name: `offing-${block}-${owner.pid}`,
+    // Never used twice: what still removes the groups of a closed runner must not meet the next one's.
+    name: `offing-${randomText(8)}-${owner.pid}-${owner.started}`,
     remember: (folders) => {
       cgroups = folders;
       writeFileSync(file, JSON.stringify({ ...owner, cgroups }), { mode: 0o600 });

@@ -141,7 +141,10 @@ const SHARE_MS = 5000;
 function shared(
   resolve: (host: string) => Promise<readonly LookupAddress[]>,
 ): (host: string) => Promise<readonly LookupAddress[]> {
-  const asked = new Map<string, { readonly at: number; readonly answers: Promise<readonly LookupAddress[]> }>();
+  const asked = new Map<
+    string,
+    { readonly at: number; readonly answers: Promise<readonly LookupAddress[]> }
+  >();
   return (host) => {
     const now = performance.now();
     for (const [name, { at }] of asked) {

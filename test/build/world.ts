@@ -1,41 +1,72 @@
-import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import type { BuildError, BuildEvent, BuildRequest, Source } from "../../src/build/build.ts";
+import { removeFolder } from "../../src/build/folders.ts";
 import { indexHosts, readIndexes } from "../../src/build/install/indexes.ts";
+import { locateArtifact } from "../../src/build/package.ts";
 import type { Inspector, Sandbox } from "../../src/build/ports.ts";
 import { build, type Built } from "../../src/build/run.ts";
 import type { BuildServices } from "../../src/build/services.ts";
+import { createInspector } from "../../src/domain/builds/inspect.ts";
+import { createLocalRunner, type LocalRunner } from "../../src/runner/local.ts";
 import { createGuard, type HostPort } from "../../src/upstream/guard.ts";
+import { createPools } from "../../src/upstream/pool.ts";
+import { python, tool } from "../fixtures/environments.ts";
 
-/** Runs a command without any isolation, with the mounts as links of a folder. Only for machines without a sandbox. */
-export const plainSandbox: Sandbox = {
-  run(command) {
-    return new Promise((done, fail) => {
-      const translate = (text: string): string =>
-        command.mounts.reduce(
-          (now, mount) =>
-            now.replaceAll(new RegExp(`(?<![\\w./-])${mount.target}(?=/|$|[,: ])`, "g"), mount.source),
-          text,
-        );
-      const [program = "", ...args] = command.argv.map(translate);
-      const child = spawn(program, args, {
-        cwd: translate(command.cwd),
-        env: Object.fromEntries(Object.entries(command.env).map(([name, value]) => [name, translate(value)])),
-        stdio: ["ignore", "pipe", "pipe"],
-        signal: command.signal,
-      });
-      for (const stream of ["out", "err"] as const) {
-        createInterface({ input: stream === "out" ? child.stdout : child.stderr }).on("line", (text) =>
-          command.onLine(stream, text),
-        );
-      }
-      child.once("error", fail);
-      child.once("close", (code) => done({ code: code ?? 137, reason: null }));
-    });
-  },
+/** Wheels and uv itself are fetched once for all tests of this user. */
+const sharedCache = join(tmpdir(), `offing-test-cache-${process.getuid?.() ?? 0}`);
+
+/** A runner with its sandbox and an inspector, on artifacts that builds of this file make. */
+export interface Parts {
+  readonly sandbox: Sandbox;
+  readonly inspector: Inspector;
+  readonly runner: LocalRunner;
+  readonly dataDir: string;
+  close(): Promise<void>;
+}
+
+export const bwrap = tool("bwrap");
+
+/** The real sandbox, runner and discovery. */
+export async function realParts(): Promise<Parts> {
+  const root = await mkdtemp(join(tmpdir(), "offing-build-"));
+  const dataDir = join(root, "data");
+  const runner = await createLocalRunner({
+    python,
+    bwrap: bwrap ?? null,
+    artifacts: { locate: async (digest) => ({ ...(await locateArtifact(dataDir, digest)), variables: {} }) },
+    lines: { write: () => {} },
+  });
+  const pools = createPools();
+  const inspector = createInspector(runner, pools, 0);
+  return {
+    sandbox: runner.sandbox,
+    inspector,
+    runner,
+    dataDir,
+    async close() {
+      inspector.close();
+      await runner.close();
+      await pools.close();
+      await removeFolder(root);
+    },
+  };
+}
+
+/** Accepts every artifact without starting it, for tests of what comes before. */
+export const noInspector: Inspector = {
+  inspect: async () => ({
+    serverInfo: { name: "not started", version: "0" },
+    capabilities: {},
+    eras: [],
+    items: [],
+  }),
+};
+
+/** Fails the build that runs a command, for tests in which nothing may be built. */
+export const noSandbox: Sandbox = {
+  run: (command) => Promise.reject(new Error(`nothing should run in the sandbox: ${command.argv.join(" ")}`)),
 };
 
 export interface BuildWorld {
@@ -59,21 +90,24 @@ export interface Outcome {
   readonly error: BuildError | null;
 }
 
-export async function buildWorld(parts: {
-  sandbox: Sandbox;
-  inspector: Inspector;
-  limits?: BuildServices["limits"];
-  cacheDir?: string;
-}): Promise<BuildWorld> {
+export async function buildWorld(
+  parts: {
+    readonly sandbox?: Sandbox;
+    readonly inspector?: Inspector;
+    readonly dataDir?: string;
+    readonly cacheDir?: string;
+    readonly limits?: BuildServices["limits"];
+  } = {},
+): Promise<BuildWorld> {
   const root = await mkdtemp(join(tmpdir(), "offing-build-"));
   const hosts = indexHosts(await readIndexes(process.env));
   const allow: HostPort[] = [];
   const services: BuildServices = {
-    dataDir: join(root, "data"),
-    cacheDir: parts.cacheDir ?? join(root, "cache"),
+    dataDir: parts.dataDir ?? join(root, "data"),
+    cacheDir: parts.cacheDir ?? sharedCache,
     guard: createGuard({ allow: () => allow, own: () => [], trustedHosts: () => hosts }),
-    sandbox: parts.sandbox,
-    inspector: parts.inspector,
+    sandbox: parts.sandbox ?? noSandbox,
+    inspector: parts.inspector ?? noInspector,
     env: process.env,
     ...(parts.limits ? { limits: parts.limits } : {}),
   };
@@ -105,6 +139,6 @@ export async function buildWorld(parts: {
         return { events, lines, built: null, error: error as BuildError };
       }
     },
-    close: () => rm(root, { recursive: true, force: true }),
+    close: () => removeFolder(root),
   };
 }

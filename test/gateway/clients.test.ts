@@ -5,7 +5,7 @@ import { Client as Client2, StreamableHTTPClientTransport as Transport2 } from "
 import { Client as Client1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as Transport1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { frameworks, PythonServer, TestGateway } from "./harness.ts";
+import { frameworks, PythonServer, pythonOf, TestGateway } from "./harness.ts";
 
 type Called = { content: { type: string; text?: string }[]; isError?: boolean };
 interface Connected {
@@ -60,7 +60,7 @@ describe.each(frameworks)("a server on $name", (kind) => {
     world = await TestGateway.start();
     python = await PythonServer.start(kind);
     url = world.publish("fixture", { address: python.address, manifest: python.manifest });
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await world?.[Symbol.asyncDispose]();
     await python?.[Symbol.asyncDispose]();
@@ -114,7 +114,7 @@ describe.each(frameworks)("a server on $name", (kind) => {
 
   test.runIf(kind.framework === "fastmcp")("is called by FastMCP's own Python client", async () => {
     const { key } = world.key({ roles: { fixture: "user" } });
-    const { stdout } = await promisify(execFile)(join(kind.python!, "bin/python"), [
+    const { stdout } = await promisify(execFile)(await pythonOf(kind), [
       join(import.meta.dirname, "client.py"),
       url,
       key,

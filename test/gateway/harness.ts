@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { hash, randomBytes } from "node:crypto";
 import { EventEmitter, once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -18,6 +18,7 @@ import type { ServerRole } from "../../src/policy/permissions.ts";
 import type { Endpoint, Snapshot } from "../../src/snapshot/snapshot.ts";
 import { discover } from "../../src/upstream/discover.ts";
 import { createPools } from "../../src/upstream/pool.ts";
+import { environment } from "../fixtures/environments.ts";
 
 export const emptyManifest: Manifest = {
   serverInfo: { name: "scripted", version: "1" },
@@ -111,7 +112,12 @@ export class TestGateway implements AsyncDisposable {
       organization: { id: `org_${organization}`, slug: organization },
       server: { id, slug, kind: "hosted" },
       deployment,
-      target: { organization: `org_${organization}`, server: id, artifact: "a".repeat(64), scope: "production" },
+      target: {
+        organization: `org_${organization}`,
+        server: id,
+        artifact: "a".repeat(64),
+        scope: "production",
+      },
       manifest,
       eras: options.eras ?? manifest.eras,
       requestWindowMs: options.windowMs ?? 20_000,
@@ -185,23 +191,28 @@ export class TestGateway implements AsyncDisposable {
   }
 }
 
-/** The frameworks that the gateway is tried with, and where their environments are. */
+/** The frameworks that the gateway is tried with, and what their environments hold. */
 export const frameworks = [
-  { name: "FastMCP 3", framework: "fastmcp", python: process.env["OFFING_TEST_V3"], eras: ["handshake"] },
+  { name: "FastMCP 3", framework: "fastmcp", requirements: ["fastmcp==3.4.10"], eras: ["handshake"] },
   {
     name: "FastMCP 4",
     framework: "fastmcp",
-    python: process.env["OFFING_TEST_V4"],
+    requirements: ["fastmcp==4.1.2"],
     eras: ["stateless", "handshake"],
   },
   {
     name: "MCPServer",
     framework: "mcpserver",
-    python: process.env["OFFING_TEST_VM"],
+    requirements: ["mcp==2.3.0", "uvicorn"],
     eras: ["stateless", "handshake"],
   },
 ] as const;
 export type Framework = (typeof frameworks)[number];
+
+/** The interpreter of a framework's environment, made on first use. */
+export async function pythonOf(kind: Framework): Promise<string> {
+  return join(await environment(kind.requirements), "bin/python");
+}
 
 /** Folder of its own for one test file, short enough for socket paths. */
 export function temporaryFolder(): string {
@@ -222,12 +233,10 @@ export class PythonServer implements AsyncDisposable {
   }
 
   static async start(kind: Framework): Promise<PythonServer> {
-    if (kind.python === undefined || !existsSync(kind.python)) {
-      throw new Error(`No environment for ${kind.name}: set OFFING_TEST_V3, OFFING_TEST_V4 and OFFING_TEST_VM.`);
-    }
+    const python = await pythonOf(kind);
     const folder = temporaryFolder();
     const socket = join(folder, "s");
-    const child = spawn(join(kind.python, "bin/python"), [join(import.meta.dirname, "server.py"), socket], {
+    const child = spawn(python, [join(import.meta.dirname, "server.py"), socket], {
       env: { ...process.env, FRAMEWORK: kind.framework },
       stdio: ["ignore", "pipe", "ignore"],
     });

@@ -4,7 +4,14 @@ import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { frameworks, PythonServer, temporaryFolder, TestGateway } from "./harness.ts";
-import { json, openSession, type Received, ScriptedUpstream, statelessCall, wellBehaved } from "./scripted.ts";
+import {
+  json,
+  openSession,
+  type Received,
+  ScriptedUpstream,
+  statelessCall,
+  wellBehaved,
+} from "./scripted.ts";
 
 let open: (AsyncDisposable | undefined)[] = [];
 afterEach(async () => {
@@ -32,7 +39,11 @@ async function scene(
 }
 
 /** Posts with a client that can be cut off. */
-function post(url: string, key: string, given: { headers: Record<string, string>; body: string }): ClientRequest {
+function post(
+  url: string,
+  key: string,
+  given: { headers: Record<string, string>; body: string },
+): ClientRequest {
   const req = request(url, { method: "POST", headers: { ...given.headers, authorization: `Bearer ${key}` } });
   req.on("error", () => {});
   req.end(given.body);
@@ -178,7 +189,9 @@ test("A tool on a real server is cancelled by a leaving stateless client, and fi
     leaving.destroy();
     return folder;
   };
-  const cancelled = await run((folder) => statelessCall("tools/call", { name: "hold", arguments: { folder } }));
+  const cancelled = await run((folder) =>
+    statelessCall("tools/call", { name: "hold", arguments: { folder } }),
+  );
   await appears(cancelled, "cancelled");
   const kept = await run((folder) => handshakeCall(session, "hold", { folder }));
   writeFileSync(join(kept, "release"), "");
@@ -196,7 +209,9 @@ async function appears(folder: string, name: string): Promise<void> {
 
 test("After 256 clients dropped at once, the gateway serves on.", async () => {
   let holding = 0;
+  let closed = 0;
   const all = deferred();
+  const allClosed = deferred();
   const { url, key, world, upstream } = await scene((received) => {
     if (received.message.params?.["name"] !== "big") return wellBehaved(received);
     received.res.writeHead(200, { "content-type": "text/event-stream" });
@@ -204,14 +219,20 @@ test("After 256 clients dropped at once, the gateway serves on.", async () => {
       while (!received.res.destroyed && received.res.write(`: ${"x".repeat(65_536)}\n\n`));
     };
     received.res.on("drain", fill);
+    received.res.on("close", () => {
+      if (++closed === 256) allClosed.resolve();
+    });
     fill();
     if (++holding === 256) all.resolve();
   });
   const clients = Array.from({ length: 256 }, () =>
     post(url, key, statelessCall("tools/call", { name: "big" })),
   );
+  // A listener that reads nothing: without one, Node's client would drain the answer.
+  for (const client of clients) client.on("response", () => {});
   await all.promise;
   for (const client of clients) client.destroy();
+  await allClosed.promise;
   const response = await responseOf(post(url, key, statelessCall("tools/call", { name: "small" })));
   expect(response.statusCode).toBe(200);
   expect(await text(response)).toContain("session ");
@@ -285,24 +306,27 @@ test("An upstream that dies within a stream ends the stream with an error for th
 });
 
 test("An upstream that dies before it answers is a 502, and is not asked twice.", async () => {
-  const { url, key, upstream } = await scene(({ res }) => res.destroy());
+  const { url, key, upstream } = await scene(({ res }) => void res.destroy());
   const response = await responseOf(post(url, key, statelessCall("tools/call", { name: "t" })));
   expect(response.statusCode).toBe(502);
   expect(upstream.received.length).toBe(1);
 });
 
-test.each([
+test.each<[string, (received: Received) => unknown]>([
   ["bytes that are no HTTP", (r: Received) => r.res.socket!.end("garbage\r\n\r\n")],
   ["a page", (r: Received) => r.res.writeHead(200, { "content-type": "text/html" }).end("<p>")],
   ["a redirect", (r: Received) => r.res.writeHead(302, { location: "http://example.com/" }).end()],
   ["a challenge of its own", (r: Received) => r.res.writeHead(401, { "www-authenticate": "Basic" }).end()],
 ])("An upstream that answers with %s becomes a 502.", async (_, script) => {
-  const { url, key, world } = await scene(script);
+  const { url, key, world } = await scene((received) => void script(received));
   const response = await responseOf(post(url, key, statelessCall("tools/call", { name: "t" })));
   expect(response.statusCode).toBe(502);
   expect(response.headers).not.toHaveProperty("location");
   expect(response.headers).not.toHaveProperty("www-authenticate");
-  expect(JSON.parse(await text(response))).toMatchObject({ id: 7, error: { data: { boundary: "upstream" } } });
+  expect(JSON.parse(await text(response))).toMatchObject({
+    id: 7,
+    error: { data: { boundary: "upstream" } },
+  });
   expect(await world.record(() => true)).toMatchObject({ boundary: "upstream", http_status: 502 });
 });
 
@@ -347,8 +371,6 @@ test("Many requests share one start and one lease, which is released when idle."
   await Promise.all(responses.map(text));
   expect(world.acquired.get("srv_acme_s")).toBe(1);
   await new Promise<void>((resolve) => {
-    const lease = world.lease.bind(world);
-    void lease;
     const poll = setInterval(() => {
       if (world.released.get("srv_acme_s") !== 1) return;
       clearInterval(poll);

@@ -2,10 +2,13 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 import { createLocalRunner, type LocalRunner, type LocalRunnerOptions } from "../../src/runner/local.ts";
 import type { LocatedArtifact, ServerLine, StartError, Target } from "../../src/runner/runner.ts";
 import { environment, python, tool } from "../fixtures/environments.ts";
+
+// Instances are real Python servers: one start takes a second, on a busy machine several.
+vi.setConfig({ testTimeout: 60_000 });
 
 export const fastmcp4 = ["fastmcp>=4,<5"];
 export const fastmcp3 = ["fastmcp>=3,<4"];

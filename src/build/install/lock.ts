@@ -19,7 +19,7 @@ export function parseLock(text: string): Locked[] {
     .replace(/\\\r?\n/g, " ")
     .split(/\r?\n/)
     .map((line) => line.replace(/(?:^|\s)#.*$/, "").trim())
-    .filter((line) => line !== "" && !/^--/.test(line))
+    .filter((line) => line !== "" && !line.startsWith("--"))
     .map((line) => {
       const hashes = [...line.matchAll(/--hash[= ](\S+)/g)].map((match) => match[1] ?? "");
       const requirement = line

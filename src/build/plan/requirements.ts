@@ -36,9 +36,12 @@ export function requirementName(requirement: string): string | undefined {
 export function needsBuild(requirement: string): boolean {
   const text = requirement.replace(/\s+;.*$/, "").trim();
   if (/^[./]|^file:|^(?:git|hg|svn|bzr)\+|@\s*(?:git|hg|svn|bzr)\+/i.test(text)) return true;
+  // uv fills in ${VARIABLES}, with which a line could name a place of this machine.
+  if (text.includes("${")) return true;
   const url = /(?:^|@\s*)(\w+:\/\/\S+)$/.exec(text)?.[1];
   if (url !== undefined) return url.startsWith("file:") || !/\.whl(?:[?#]|$)/.test(url);
-  return requirementName(text) === undefined;
+  // `name @ path` without a scheme is a place of this machine, which only the sandbox may be asked for.
+  return text.includes("@") || requirementName(text) === undefined;
 }
 
 /**

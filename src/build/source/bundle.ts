@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BuildError } from "../build.ts";
 import type { StepContext } from "../services.ts";
@@ -22,6 +23,9 @@ export async function openBundle(
     repository,
   ]);
   if (made.code !== 0) throw new Error(`git init failed: ${made.err}`);
+  const valid = /^[0-9a-f]{40,64}$/.test(bundle.commit);
+  // An upload has the commit without its history, so its parents are cut off here too (gitformat-shallow(5)).
+  if (valid) await writeFile(join(repository, "shallow"), `${bundle.commit}\n`);
   const local = ["-c", "protocol.file.allow=always"];
   const fetched = await git(
     call,
@@ -32,7 +36,6 @@ export async function openBundle(
     fetched.code === 0
       ? fetched
       : await git(call, ["fetch", "--quiet", "--no-tags", "--", bundle.path, "+refs/*:refs/bundle/*"], local);
-  const valid = /^[0-9a-f]{40,64}$/.test(bundle.commit);
   const there = valid && (await git(call, ["cat-file", "-e", `${bundle.commit}^{tree}`])).code === 0;
   if (known.code !== 0 || !there) {
     const what =

@@ -146,8 +146,6 @@ class Remote {
 
   async #fetchAll(): Promise<boolean> {
     const refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-    const { code: shallow } = await this.#look(["rev-parse", "--verify", "--quiet", "HEAD"]);
-    void shallow;
     const deep = (await this.#isShallow()) ? ["--unshallow"] : [];
     const result = await this.#dial(["fetch", "--no-tags", ...deep, "--", this.#address.url, ...refs]);
     if (result.code !== 0) throw this.#failure(result);

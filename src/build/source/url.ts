@@ -20,7 +20,7 @@ const PORTS = { https: 443, http: 80, ssh: 22 } as const;
  * `source_invalid` or `source_refused`.
  */
 export function parseGitUrl(text: string, guard: Guard, organization: string): GitAddress {
-  const short = /^(?:([\w.-]+)@)?([\w.-]+):(?!\/\/)(.+)$/.exec(text);
+  const short = /^(?:([\w.-]+)@)?([\w.-]+):(?!\/\/|:)(.+)$/.exec(text);
   const full = short ? `ssh://${short[1] ?? "git"}@${short[2]}/${(short[3] ?? "").replace(/^\//, "")}` : text;
   let url: URL;
   try {

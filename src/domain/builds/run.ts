@@ -55,15 +55,7 @@ export async function runBuild(
     }
     const { artifact, manifest } = await drain(builder(request), log);
     await log.event({ type: "started", step: "select", at: ctx.clock.now() });
-    const started = ctx.clock.monotonic();
     await selectArtifact(ctx, { organization, build, artifact, manifest });
-    await log.event({
-      type: "finished",
-      step: "select",
-      at: ctx.clock.now(),
-      durationMs: ctx.clock.monotonic() - started,
-      reused: false,
-    });
   } catch (error) {
     if (input.signal.aborted && !cancel.signal.aborted) throw error;
     await fail(ctx, log, organization, build, error);

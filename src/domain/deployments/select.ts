@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { type Artifact, BuildError } from "../../build/build.ts";
 import { toSlug } from "../../contract/slugs.ts";
 import { newId } from "../../lib/ids.ts";
@@ -91,6 +92,17 @@ export async function selectArtifact(
         reason: "deploy",
         actor: row.requested_by,
       })
+      .execute();
+    // With the rest: a build that has succeeded has no step that still runs.
+    await tx
+      .updateTable("build_steps")
+      .set({
+        status: "succeeded",
+        duration_ms: sql<number>`extract(epoch from ${at}::timestamptz - started_at) * 1000`,
+      })
+      .where("organization", "=", organization)
+      .where("build", "=", build)
+      .where("step", "=", "select")
       .execute();
     await audit("deployment.select", id, {
       server: server.id,

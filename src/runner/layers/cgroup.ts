@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isAlive } from "../owner.ts";
 import type { Limits } from "./cell.ts";
 
 const ROOT = "/sys/fs/cgroup";
@@ -90,10 +91,23 @@ function version1(name: string): Cgroups | null {
   return { version: 1, parents };
 }
 
-/** Makes the platform's own groups, named `name`; null where this machine lets it make none. */
-export function openCgroups(name: string): Cgroups | null {
+/**
+ * Makes the platform's own groups, named `name` (it ends in the owner's pid and
+ * start time), and removes those beside it whose owner is dead. Null where this
+ * machine lets it make none.
+ */
+export async function openCgroups(name: string): Promise<Cgroups | null> {
   try {
-    return version2(name) ?? version1(name);
+    const opened = version2(name) ?? version1(name);
+    for (const parent of opened?.parents ?? []) {
+      const beside = dirname(parent);
+      for (const entry of readdirSync(beside)) {
+        const [, pid, started] = /^offing-[0-9a-z]{8}-(\d+)-(\d+)$/.exec(entry) ?? [];
+        if (pid === undefined || started === undefined) continue;
+        if (!isAlive({ pid: Number(pid), started })) await removeCgroups([join(beside, entry)]);
+      }
+    }
+    return opened;
   } catch {
     return null;
   }
@@ -122,6 +136,7 @@ export function makeCgroup(cgroups: Cgroups, name: string, limits: Limits): Cgro
       write(join(folders[2]!, "cpu.cfs_quota_us"), String(Math.round(limits.cpus * 100_000)));
     }
   }
+  let removing: Promise<void> | null = null;
   return {
     folders,
     procs: folders.map((folder) => join(folder, "cgroup.procs")),
@@ -133,7 +148,7 @@ export function makeCgroup(cgroups: Cgroups, name: string, limits: Limits): Cgro
         return 0;
       }
     },
-    remove: () => removeCgroups(folders),
+    remove: () => (removing ??= removeCgroups(folders)),
   };
 }
 

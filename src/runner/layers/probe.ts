@@ -95,7 +95,7 @@ export async function probeMachine(
       ? seccompProgram(architecture).toString("base64")
       : null;
   const bwrap = options.bwrap ?? findProgram("bwrap");
-  const cgroups = openCgroups(folder.name);
+  const cgroups = await openCgroups(folder.name);
   if (cgroups !== null) folder.remember(cgroups.parents);
   const common = { python, root, seccomp, bwrap };
   const done = (machine: Machine, egress: Isolation["egress"]) => ({

@@ -1,0 +1,412 @@
+import { request } from "node:http";
+import { connect } from "node:net";
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TestGateway } from "./harness.ts";
+import { openSession, ScriptedUpstream, statelessCall, wellBehaved } from "./scripted.ts";
+
+let world: TestGateway;
+let upstream: ScriptedUpstream;
+let url: string;
+let user: string;
+beforeAll(async () => {
+  upstream = await ScriptedUpstream.start(wellBehaved);
+  world = await TestGateway.start({ bodyTimeoutMs: 100, bodyBytes: 100_000 });
+  url = world.publish("s", { address: upstream.address });
+  world.publish("other", { address: upstream.address });
+  world.publish("s", { address: upstream.address, organization: "rival" });
+  user = world.key({ roles: { s: "user", other: "user" } }).key;
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+  await upstream[Symbol.asyncDispose]();
+});
+
+interface Sent {
+  path?: string;
+  method?: string;
+  key?: string | undefined;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/** Sends one request; answers status, headers without the date, body, and the record it left. */
+async function send(given: Sent) {
+  const before = world.records.length;
+  const req = request(`${world.url}${given.path ?? "/acme/s/mcp"}`, {
+    method: given.method ?? "POST",
+    agent: false,
+    headers: {
+      "content-type": "application/json",
+      ...(given.key === undefined ? {} : { authorization: `Bearer ${given.key}` }),
+      ...given.headers,
+    },
+  });
+  req.end(given.body ?? "");
+  const [response] = await once(req, "response");
+  let text = "";
+  for await (const chunk of response) text += chunk;
+  const { date: _, ...headers } = response.headers;
+  const record = await world.record((r) => world.records.indexOf(r) >= before);
+  return { status: response.statusCode as number, headers, text, record };
+}
+
+const call = () => statelessCall("tools/call", { name: "t", arguments: {} });
+const withoutId = (text: string) => text.replace(/req_[0-9a-z]+/, "req");
+
+describe("Without a key that is ours,", () => {
+  test("an existing and an absent path answer alike, with a challenge and what to do.", async () => {
+    const there = await send({ ...call() });
+    const absent = await send({ ...call(), path: "/acme/nothing/mcp" });
+    const elsewhere = await send({ ...call(), path: "/nobody/nothing/at/all" });
+    expect(there.status).toBe(401);
+    expect(there.headers["www-authenticate"]).toBe('Bearer realm="Offing"');
+    expect(there.text).toContain("Authorization: Bearer <key>");
+    for (const other of [absent, elsewhere]) {
+      expect([other.status, other.headers, withoutId(other.text)]).toEqual([
+        there.status,
+        there.headers,
+        withoutId(there.text),
+      ]);
+    }
+    expect(there.record).toMatchObject({ boundary: "authentication", http_status: 401, principal: null });
+  });
+
+  test("an unknown key is an invalid token.", async () => {
+    const answer = await send({ ...call(), key: "off_unknown" });
+    expect(answer.status).toBe(401);
+    expect(answer.headers["www-authenticate"]).toContain('error="invalid_token"');
+    expect(answer.headers["www-authenticate"]).toContain("error_description=");
+  });
+
+  test("a key in another place does not count.", async () => {
+    const { headers, body } = call();
+    for (const extra of [
+      { cookie: `key=${user}` },
+      { "x-api-key": user },
+      { authorization: `Basic ${user}` },
+    ]) {
+      expect((await send({ headers: { ...headers, ...extra } as Record<string, string>, body })).status).toBe(
+        401,
+      );
+    }
+    expect((await send({ ...call(), path: `/acme/s/mcp?key=${user}` })).status).toBe(401);
+  });
+});
+
+describe("What is not there and what the caller may not know of answer with the very same bytes:", () => {
+  test.each([
+    ["an absent server", "/acme/nothing/mcp", undefined],
+    ["an absent organization", "/nobody/s/mcp", undefined],
+    ["an absent deployment", "/acme/s@preview/mcp", undefined],
+    ["another path below a server", "/acme/s/sse", undefined],
+    ["a server without a role", "/acme/s/mcp", {}],
+    ["a server of another organization", "/rival/s/mcp", undefined],
+  ])("%s.", async (_, path, roles) => {
+    const key = roles === undefined ? user : world.key({ roles }).key;
+    const expected = await send({ ...call(), path: "/acme/certainly-not-there/mcp", key: user });
+    const answer = await send({ ...call(), path, key });
+    expect(answer.status).toBe(404);
+    expect([answer.headers, answer.text]).toEqual([expected.headers, expected.text]);
+    expect(answer.record).toMatchObject({ boundary: "routing", http_status: 404 });
+  });
+
+  test("A record of another organization's endpoint does not say whose key it was.", async () => {
+    const { record } = await send({ ...call(), path: "/rival/s/mcp", key: user });
+    expect(record).toMatchObject({ organization: "org_rival", principal: null, key: null, decision: "deny" });
+  });
+});
+
+test("Who may see but not call lists the tools, and is told at a call what would have sufficed.", async () => {
+  const { key, principal } = world.key({ roles: { s: "viewer" } });
+  expect((await send({ ...statelessCall("tools/list"), key })).status).toBe(200);
+  const answer = await send({ ...call(), key });
+  expect(answer.status).toBe(403);
+  expect(JSON.parse(answer.text)).toMatchObject({
+    id: 7,
+    error: { code: -31403, data: { boundary: "authorization", needed: 'the server role "user"' } },
+  });
+  expect(answer.record).toMatchObject({
+    decision: "deny",
+    boundary: "authorization",
+    principal: principal.id,
+    capability_name: "t",
+  });
+});
+
+describe("The envelope of a stateless request is refused when", () => {
+  const good = call();
+  const parts = (change: (meta: Record<string, unknown>) => void) => {
+    const body = JSON.parse(good.body);
+    change(body.params._meta);
+    return JSON.stringify(body);
+  };
+  const without = (name: string) => {
+    const { [name]: _, ...headers } = good.headers;
+    return headers;
+  };
+  const version = "io.modelcontextprotocol/protocolVersion";
+  test.each<[string, Sent, number, number]>([
+    ["a header is missing", { ...good, headers: without("mcp-method") }, 400, -32020],
+    ["the name is missing", { ...good, headers: without("mcp-name") }, 400, -32020],
+    ["the version header is missing", { ...good, headers: without("mcp-protocol-version") }, 400, -32020],
+    [
+      "the method differs",
+      { ...good, headers: { ...good.headers, "mcp-method": "tools/list" } },
+      400,
+      -32020,
+    ],
+    ["the name differs", { ...good, headers: { ...good.headers, "mcp-name": "u" } }, 400, -32020],
+    [
+      "the encoded name differs",
+      { ...good, headers: { ...good.headers, "mcp-name": "=?base64?dQ==?=" } },
+      400,
+      -32020,
+    ],
+    [
+      "capabilities are missing",
+      { ...good, body: parts((meta) => delete meta["io.modelcontextprotocol/clientCapabilities"]) },
+      400,
+      -32602,
+    ],
+    ["the version is missing", { ...good, body: parts((meta) => delete meta[version]) }, 400, -32602],
+    [
+      "the version is unknown",
+      { ...good, body: parts((meta) => (meta[version] = "2031-01-01")) },
+      400,
+      -32022,
+    ],
+    ["the method is unknown", statelessCall("tools/destroy"), 404, -32601],
+    ["the method is gone", statelessCall("ping"), 404, -32601],
+    ["initialize is asked statelessly", statelessCall("initialize"), 404, -32601],
+    ["a subscription is asked for", statelessCall("subscriptions/listen"), 404, -32601],
+  ])("%s.", async (_, given, status, code) => {
+    const answer = await send({ ...given, key: user });
+    expect([answer.status, JSON.parse(answer.text).error.code]).toEqual([status, code]);
+    expect(JSON.parse(answer.text)).toMatchObject({ id: 7, error: { data: { boundary: "protocol" } } });
+    expect(answer.record).toMatchObject({ boundary: "protocol", jsonrpc_code: code, era: "stateless" });
+  });
+
+  test("An unsupported version is answered with the supported ones.", async () => {
+    const answer = await send({ ...good, body: parts((meta) => (meta[version] = "2031-01-01")), key: user });
+    expect(JSON.parse(answer.text).error.data).toMatchObject({
+      supported: ["2026-07-28"],
+      requested: "2031-01-01",
+    });
+  });
+
+  test("A name in base64 that agrees is accepted.", async () => {
+    const answer = await send({
+      ...good,
+      headers: { ...good.headers, "mcp-name": "=?base64?dA==?=" },
+      key: user,
+    });
+    expect(answer.status).toBe(200);
+  });
+});
+
+describe("A body is refused when", () => {
+  test.each<[string, string, number, number]>([
+    ["it is no JSON", "{", 400, -32700],
+    ["it is no object", "7", 400, -32600],
+    ["it is not JSON-RPC 2.0", '{"id":1,"method":"ping"}', 400, -32600],
+    ["its id is an object", '{"jsonrpc":"2.0","id":{},"method":"ping"}', 400, -32600],
+    ["it is a batch", "[]", 400, -32600],
+    [
+      "it nests too deep",
+      `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":${"[".repeat(200)}${"]".repeat(200)}}}`,
+      400,
+      -32600,
+    ],
+  ])("%s.", async (_, body, status, code) => {
+    const answer = await send({ body, key: user });
+    expect([answer.status, JSON.parse(answer.text).error.code]).toEqual([status, code]);
+    expect(answer.record.boundary).toBe("protocol");
+  });
+
+  test("it is larger than the limit, announced or not.", async () => {
+    const big = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping", params: { a: "x".repeat(100_000) } });
+    const announced = await send({ body: big, key: user });
+    expect(announced.status).toBe(413);
+    expect(announced.record.boundary).toBe("limit");
+    const chunked = await send({ body: big, key: user, headers: { "transfer-encoding": "chunked" } });
+    expect(chunked.status).toBe(413);
+  });
+
+  test("it is not sent as JSON.", async () => {
+    expect((await send({ ...call(), headers: { "content-type": "text/plain" }, key: user })).status).toBe(
+      415,
+    );
+  });
+
+  test("it does not arrive in time.", async () => {
+    const { hostname, port } = new URL(world.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(
+      `POST /acme/s/mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nauthorization: Bearer ${user}\r\ncontent-length: 50\r\n\r\n{`,
+    );
+    let text = "";
+    for await (const chunk of socket) text += chunk;
+    expect(text).toMatch(/^HTTP\/1\.1 408 /);
+    expect(text).toContain('"boundary":"limit"');
+  });
+});
+
+test("A page of another site, and a host name that is not ours, are refused.", async () => {
+  expect(
+    (await send({ ...call(), key: user, headers: { ...call().headers, origin: "https://evil.example" } }))
+      .status,
+  ).toBe(403);
+  expect(
+    (await send({ ...call(), key: user, headers: { ...call().headers, host: "evil.example" } })).status,
+  ).toBe(403);
+  expect(
+    (await send({ ...call(), key: user, headers: { ...call().headers, origin: "http://localhost:6274" } }))
+      .status,
+  ).toBe(200);
+});
+
+test("GET is 405 and names what is allowed.", async () => {
+  const answer = await send({ method: "GET", key: user });
+  expect(answer.status).toBe(405);
+  expect(answer.headers["allow"]).toBe("POST, DELETE");
+});
+
+describe("A handshake session", () => {
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 3, method: "tools/call", params: { name: "t" } });
+  const ask = (session: string | undefined, key = user, path = "/acme/s/mcp", extra = {}) =>
+    send({
+      body,
+      key,
+      path,
+      headers: { ...(session === undefined ? {} : { "mcp-session-id": session }), ...extra },
+    });
+
+  test("is required: 400 without its id.", async () => {
+    const answer = await ask(undefined);
+    expect(answer.status).toBe(400);
+    expect(answer.record.boundary).toBe("session");
+  });
+
+  test("has one stable id upstream, which is not the client's.", async () => {
+    const session = await openSession(url, user);
+    const from = upstream.received.length;
+    await ask(session);
+    await ask(session);
+    const seen = upstream.received.slice(from).map(({ req }) => req.headers["mcp-session-id"]);
+    expect(seen[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect(seen[1]).toBe(seen[0]);
+    expect(session).not.toContain(seen[0]);
+  });
+
+  test("is 404 for another principal, another endpoint, a changed id and one of no making of ours.", async () => {
+    const session = await openSession(url, user);
+    const stranger = world.key({ roles: { s: "user" } }).key;
+    const changed = `${session.slice(0, -3)}${session.at(-3) === "A" ? "B" : "A"}${session.slice(-2)}`;
+    const answers = [
+      await ask(session, stranger),
+      await ask(session, user, "/acme/other/mcp"),
+      await ask(changed),
+      await ask("nonsense"),
+    ];
+    for (const answer of answers) {
+      expect(answer.status).toBe(404);
+      expect(answer.record.boundary).toBe("session");
+      expect(withoutId(answer.text)).toBe(withoutId(answers[0]!.text));
+    }
+    expect((await ask(session)).status).toBe(200);
+  });
+
+  test("is over after DELETE, and 24 hours after it began.", async () => {
+    const session = await openSession(url, user);
+    const end = await send({ method: "DELETE", key: user, headers: { "mcp-session-id": session } });
+    expect(end.status).toBe(204);
+    expect((await ask(session)).status).toBe(404);
+    const old = await openSession(url, user);
+    const real = world.now;
+    world.now = () => Date.now() + 24 * 60 * 60 * 1000 + 1;
+    const late = await ask(old);
+    world.now = real;
+    expect(late.status).toBe(404);
+    expect(late.record.because).toBe("session expired");
+  });
+
+  test("answers ping itself, takes notifications with 202, and refuses versions it does not know.", async () => {
+    const session = await openSession(url, user);
+    const headers = { "mcp-session-id": session };
+    const from = upstream.received.length;
+    const ping = await send({ key: user, headers, body: '{"jsonrpc":"2.0","id":"p","method":"ping"}' });
+    expect(JSON.parse(ping.text)).toEqual({ jsonrpc: "2.0", id: "p", result: {} });
+    expect(upstream.received.length).toBe(from);
+    const note = await send({
+      key: user,
+      headers,
+      body: '{"jsonrpc":"2.0","method":"notifications/initialized"}',
+    });
+    expect([note.status, note.text]).toEqual([202, ""]);
+    expect((await ask(session, user, undefined, { "mcp-protocol-version": "2019-01-01" })).status).toBe(400);
+    const unknown = await send({ key: user, headers, body: '{"jsonrpc":"2.0","id":1,"method":"no/such"}' });
+    expect([unknown.status, JSON.parse(unknown.text).error.code]).toEqual([200, -32601]);
+  });
+
+  test("is agreed at the newest handshake revision when the client asks for one that does not exist.", async () => {
+    const answer = await send({
+      key: user,
+      body: JSON.stringify({
+        jsonrpc: "2.0",
+        id: 0,
+        method: "initialize",
+        params: { protocolVersion: "2199-01-01", capabilities: {}, clientInfo: { name: "c", version: "9" } },
+      }),
+    });
+    expect(JSON.parse(answer.text).result.protocolVersion).toBe("2025-11-25");
+    expect(answer.headers["mcp-session-id"]).toMatch(/^[\x21-\x7e]+$/);
+    expect(answer.record).toMatchObject({
+      client_name: "c",
+      client_version: "9",
+      protocol_version: "2025-11-25",
+    });
+  });
+});
+
+test("No key reaches an upstream, and nothing that a client claims to be does.", async () => {
+  const { key, principal } = world.key({ roles: { s: "user" }, email: "jürgen@example.com" });
+  const session = await openSession(url, key);
+  const spoofed = {
+    cookie: `offing=${key}`,
+    "horizon-actor": "admin",
+    "offing-request-id": "req_forged",
+    "horizon-server-roles": "admin",
+    "proxy-authorization": `Bearer ${key}`,
+    "x-forwarded-for": key,
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+  };
+  const from = upstream.received.length;
+  const given = call();
+  const answer = await send({ ...given, key, headers: { ...given.headers, ...spoofed } });
+  await send({
+    key,
+    headers: { ...spoofed, "mcp-session-id": session },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 3, method: "tools/call", params: { name: "t" } }),
+  });
+  const seen = upstream.received.slice(from);
+  expect(seen.length).toBe(2);
+  for (const { req, text } of seen) {
+    const whole = JSON.stringify(req.rawHeaders) + text;
+    expect(whole).not.toContain(key);
+    expect(whole).not.toContain(session);
+    expect(req.headers).not.toHaveProperty("authorization");
+    expect(req.headers).not.toHaveProperty("cookie");
+    expect(req.headers).toMatchObject({
+      "horizon-actor": principal.id,
+      "horizon-actor-type": "user",
+      "horizon-actor-email": "j%C3%BCrgen@example.com",
+      "horizon-user-role": "member",
+      "horizon-server-roles": "user",
+      traceparent: spoofed.traceparent,
+    });
+  }
+  expect(seen[0]!.req.headers["offing-request-id"]).toBe(answer.record.id);
+  expect(answer.record.trace).toBe("0af7651916cd43dd8448eb211c80319c");
+  expect(JSON.stringify(world.records)).not.toContain(key);
+});
