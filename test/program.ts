@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createClient } from "../src/contract/client.ts";
 import { processStart } from "../src/lib/process.ts";
 import type { Caller } from "./world.ts";
-const testCache="/tmp/offing-test-cache-0";
+import { testCache } from "./cache.ts";
 
 const main = join(import.meta.dirname, "../src/main.ts");
 

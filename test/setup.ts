@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { silentLog } from "../src/lib/log.ts";
+import { testCache } from "./cache.ts";
 import { startPostgres } from "../src/store/postgres.ts";
 
 declare module "vitest" {
@@ -23,7 +24,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = mkdtempSync(join(tmpdir(), "offing-test-pg-"));
   const postgres = await startPostgres({
     dataDir: folder,
-    cacheDir: join(tmpdir(), `offing-test-cache-${process.getuid?.()}`),
+    cacheDir: testCache,
     log: silentLog,
   });
   const { user, password } = postgres.connection;

@@ -12,10 +12,8 @@ import { newId, randomText } from "../src/lib/ids.ts";
 import type { Log } from "../src/lib/log.ts";
 import type { OrganizationRole } from "../src/policy/permissions.ts";
 import { findBwrap } from "../src/main/bwrap.ts";
+import { testCache } from "./cache.ts";
 import { startSystem, type System, type SystemOptions } from "../src/main/system.ts";
-
-/** Shared by all worlds of this machine and user: tools and wheels, so that a run fetches them once. */
-export const testCache = join(tmpdir(), `offing-test-cache-${process.getuid?.()}`);
 
 export interface World extends AsyncDisposable {
   readonly system: System;

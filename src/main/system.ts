@@ -100,7 +100,7 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
   let rejoin = async (): Promise<void> => {};
   const notices = closing.add(await openNotices(database.connection, log, () => rejoin()));
   const jobs = closing.add(await openJobs(database.pool, log));
-  const processes = closing.add(await joinProcesses(database, notices));
+  const processes = closing.add(await joinProcesses(database, notices, log));
   rejoin = () => processes.hold();
   const changes = closing.add(openChanges(db, notices, log));
   const keyring = readKeyring(join(dataDir, "keyring.json"));

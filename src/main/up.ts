@@ -77,17 +77,17 @@ export async function up(argv: readonly string[], env: NodeJS.ProcessEnv): Promi
     log.error("an error nobody waited for", { error: messageOf(error) }),
   );
   writeRunFile(runFile, system.url);
+  if (system.killed > 0) {
+    progress(
+      "The program was killed last time. Nothing that was acknowledged is lost; request records and log lines of its last second may be.",
+    );
+  }
   const endpoints = await liveEndpoints(system);
   if (flags.json === true) {
     const { url, dataDir, ownerKeyFile } = system;
     process.stdout.write(`${JSON.stringify({ url, dataDir, ownerKeyFile, endpoints })}\n`);
   } else {
     process.stdout.write(welcome(system, endpoints));
-  }
-  if (system.killed > 0) {
-    progress(
-      "The program was killed last time. Nothing that was acknowledged is lost; request records and log lines of its last second may be.",
-    );
   }
   if (system.first && flags["no-example"] !== true) {
     await deployExample(system, progress, stop).catch((error: unknown) =>

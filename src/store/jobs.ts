@@ -52,7 +52,8 @@ export async function openJobs(pool: pg.Pool, log: Log): Promise<Jobs> {
         };
       }
       const events: WorkerEvents = new EventEmitter();
-      events.on("worker:create", ({ worker }) => onWorker(worker.workerId));
+      // Jobs are locked under the pool's id, whichever worker of it runs them.
+      events.on("pool:create", ({ workerPool }) => onWorker(workerPool.id));
       const runner = await run({
         events,
         pgPool: pool,
@@ -73,10 +74,21 @@ export async function openJobs(pool: pg.Pool, log: Log): Promise<Jobs> {
   };
 }
 
-/** Frees the jobs that dead workers hold, so that they run again now instead of in hours. */
-export async function freeJobsOf(tx: Tx, workers: readonly string[]): Promise<void> {
-  if (workers.length === 0) return;
-  await sql`select graphile_worker.force_unlock_workers(${sql.val([...workers])}::text[])`.execute(tx);
+/**
+ * Frees the jobs that no living program holds, so that they run again now
+ * instead of in hours. A pool that is younger than its entry in `processes`
+ * gets a minute to be entered.
+ */
+export async function freeJobsOfTheDead(tx: Tx): Promise<void> {
+  await sql`
+    with dead as (
+      select distinct locked_by from graphile_worker._private_jobs j
+      where locked_by is not null
+        and not exists (select from processes p where p.ended_at is null and j.locked_by = any(p.workers))
+        and (locked_at < now() - interval '1 minute'
+          or exists (select from processes p where p.ended_at is not null and j.locked_by = any(p.workers)))
+    )
+    select graphile_worker.force_unlock_workers(array(select locked_by from dead))`.execute(tx);
 }
 
 /** Only what went wrong is worth a line of ours. */

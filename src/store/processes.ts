@@ -1,8 +1,12 @@
 import { sql } from "kysely";
 import { newId } from "../lib/ids.ts";
+import { type Log, messageOf } from "../lib/log.ts";
 import type { Database } from "./database.ts";
-import { freeJobsOf } from "./jobs.ts";
+import { freeJobsOfTheDead } from "./jobs.ts";
 import type { Notices } from "./notices.ts";
+
+/** Another program on this database may have been killed. */
+const SWEEP_MS = 20_000;
 
 /**
  * Which programs run on this database. Each holds a session-level advisory
@@ -14,14 +18,13 @@ export interface Processes {
   readonly killed: number;
   /** Remembers a worker, so that its jobs can be freed should we be killed. */
   addWorker(id: string): Promise<void>;
-  /** Ends the rows of killed programs and frees their jobs; the count of them. */
-  sweep(): Promise<number>;
   close(): Promise<void>;
 }
 
 export async function joinProcesses(
   { db }: Database,
   notices: Notices,
+  log: Log,
 ): Promise<Processes & { hold(): Promise<void> }> {
   const id = newId("prc");
   const { rows } = await sql<{
@@ -47,18 +50,20 @@ export async function joinProcesses(
           .set({ ended_at: new Date(), killed: true })
           .where("id", "=", row.id)
           .execute();
-        await freeJobsOf(tx, row.workers);
       }
+      await freeJobsOfTheDead(tx);
       return dead.length;
     });
 
   await hold();
   const killed = await sweep();
   await db.insertInto("processes").values({ id, lock }).execute();
+  const timer = setInterval(() => {
+    sweep().catch((error: unknown) => log.warn("killed programs could not be looked for", { error: messageOf(error) }));
+  }, SWEEP_MS);
   return {
     killed,
     hold,
-    sweep,
     async addWorker(worker) {
       await db
         .updateTable("processes")
@@ -67,6 +72,7 @@ export async function joinProcesses(
         .execute();
     },
     async close() {
+      clearInterval(timer);
       await db.updateTable("processes").set({ ended_at: new Date() }).where("id", "=", id).execute();
     },
   };
