@@ -163,7 +163,7 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
     },
     config,
   );
-  publicUrl ||= `http://${config.host === "127.0.0.1" ? "localhost" : config.host}:${port}`;
+  publicUrl ||= `http://${urlHost(config.host)}:${port}`;
   const gateway = createGateway({
     snapshot: services.snapshot,
     tokens: {
@@ -200,7 +200,7 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
   const trusted = indexHosts(await readIndexes(options.env));
   const guard = createGuard({
     allow: (organization) => allowed.of(organization),
-    own: () => [{ host: config.host, port }],
+    own: () => [{ host: config.host, port }, ...databaseHost(config.databaseUrl)],
     trustedHosts: () => trusted,
   });
   const inspector = createInspector(runner, pools, 60_000);
@@ -238,4 +238,16 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
     killed: processes.killed,
     close: () => closing.close(),
   };
+}
+
+/** Where a browser on this machine finds a listener: the name, for loopback and for all interfaces. */
+function urlHost(host: string): string {
+  if (["127.0.0.1", "0.0.0.0", "::", "::1"].includes(host)) return "localhost";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** The database is ours too: no build and no upstream may be pointed at it. */
+function databaseHost(url: string | undefined): { host: string; port: number }[] {
+  const { hostname, port } = url === undefined ? { hostname: "", port: "" } : new URL(url);
+  return hostname === "" ? [] : [{ host: hostname, port: Number(port || 5432) }];
 }

@@ -38,6 +38,8 @@ describe("a deploy", () => {
 
   it("that fails names the step, shows the author's line, says what to do, and leaves live untouched", async () => {
     await deployed(world.owner, "steady", serverSaying("steady"));
+    const at = { organization: "default", server: "steady" };
+    const before = await world.owner.client.call("getServer", at);
     const { build, log } = await deployed(world.owner, "steady", {
       "requirements.txt": "fastmcp>=4,<5\n",
       "main.py": "from fastmcp import FastMCP\nimport not_there_at_all\nmcp = FastMCP('x')\n",
@@ -47,6 +49,7 @@ describe("a deploy", () => {
     expect(build.error?.traceback).toContain("import not_there_at_all");
     expect(build.error?.hint).toContain("requirements.txt");
     expect(log.join("\n")).toContain("not_there_at_all");
+    expect((await world.owner.client.call("getServer", at)).deployments).toEqual(before.deployments);
     expect(await ask("default/steady")).toBe("steady");
   });
 
