@@ -1,17 +1,13 @@
-import { runCli } from "./cli/main.ts";
-import { up } from "./main/up.ts";
+const argv = process.argv.slice(2);
 
-const [command, ...rest] = process.argv.slice(2);
-
-switch (command) {
-  case "up":
-    process.exitCode = await up(rest, process.env);
-    break;
-  case "test": {
-    const { test } = await import("./main/test.ts");
-    process.exitCode = await test(rest, process.env);
-    break;
-  }
-  default:
-    process.exitCode = await runCli(process.argv.slice(2), process.env);
+// Each entry is loaded when it is asked for: a command should not wait for the program.
+if (argv[0] === "up") {
+  const { up } = await import("./main/up.ts");
+  process.exitCode = await up(argv.slice(1), process.env);
+} else if (argv[0] === "test") {
+  const { test } = await import("./main/test.ts");
+  process.exitCode = await test(argv.slice(1), process.env);
+} else {
+  const { runCli } = await import("./cli/main.ts");
+  process.exitCode = await runCli(argv, process.env);
 }

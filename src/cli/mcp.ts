@@ -1,4 +1,4 @@
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import type { Client } from "@modelcontextprotocol/client";
 import { OffingError } from "../contract/errors.ts";
 import type { CliContext } from "./context.ts";
 
@@ -8,6 +8,8 @@ export async function withMcp<T>(
   at: { organization: string; server: string },
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
+  // Loaded here: it takes longer than most commands run.
+  const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
   const transport = new StreamableHTTPClientTransport(
     new URL(`${cli.url}/${at.organization}/${at.server}/mcp`),
     {
