@@ -216,6 +216,7 @@ interface RequestRow {
   capability_hash: string | null;
   principal_kind: string | null;
   principal: string | null;
+  agent: string | null;
   client_name: string | null;
   client_version: string | null;
   auth_kind: string;
@@ -224,13 +225,22 @@ interface RequestRow {
   ip: string | null;
   decision: string | null;
   because: string | null;
+  policy: string | null;
+  policy_version: number | null;
+  approval: string | null;
+  credential: string | null;
   boundary: string | null;
+  upstream: string | null;
   instance: string | null;
   http_status: number;
   jsonrpc_code: number | null;
   is_error: boolean;
   error: string | null;
+  error_type: string | null;
   outcome: string;
+  retry_of: string | null;
+  arguments: NullableJson<unknown>;
+  result: NullableJson<unknown>;
   request_bytes: Big;
   response_bytes: Big;
   stream_events: number;
@@ -240,4 +250,5 @@ interface RequestRow {
   t_upstream: number;
   t_total: number;
   trace: string | null;
+  span: string | null;
 }

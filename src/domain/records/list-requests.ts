@@ -1,3 +1,4 @@
+import type { Selectable } from "kysely";
 import type { z } from "zod";
 import type { Output } from "../../contract/route.ts";
 import type { Routes } from "../../contract/routes.ts";
@@ -38,11 +39,7 @@ export async function listRequests(
   return toPage(rows, input.limit, requestView, (row) => [row.at.toISOString(), row.id]);
 }
 
-type Row = {
-  [Column in keyof Tables["requests"]]: Column extends "request_bytes" | "response_bytes"
-    ? string
-    : Tables["requests"][Column];
-};
+type Row = Selectable<Tables["requests"]>;
 
 export function requestView(row: Row): z.output<typeof Request> {
   return {
