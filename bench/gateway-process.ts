@@ -41,7 +41,7 @@ const gateway = createGateway({
     principal: () => principal,
     sessionEnded: () => false,
   },
-  tokens: { verify: (token) => keys.get(hash("sha256", token)) },
+  tokens: { verify: (_, sha256) => keys.get(sha256) },
   credentials: { headers: () => ({}) },
   instances: {
     acquire: async () => ({

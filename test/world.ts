@@ -98,7 +98,7 @@ export async function openWorld(
         .values({ id, email: `${id}@example.com`, name: `A ${role}` })
         .execute();
       await tx.insertInto("memberships").values({ organization, user: id, role }).execute();
-      await audit("user.create", id);
+      audit("user.create", id);
       await change(isNew ? "organization" : "principal", isNew ? organization : id);
     });
     const principal = await loadPrincipal(system.services.db, organization, id);

@@ -1,3 +1,5 @@
+import { printable } from "../lib/printable.ts";
+
 /** The steps of a build, in order. */
 export const steps = ["source", "plan", "install", "package", "inspect", "select"] as const;
 export type Step = (typeof steps)[number];
@@ -75,10 +77,11 @@ export class BuildError extends Error {
     message: string,
     detail: { traceback?: string | null; hint?: string | null; cause?: unknown } = {},
   ) {
-    super(message, { cause: detail.cause });
+    // Names of files and words of programs are in these; none of them may command a terminal.
+    super(printable(message, true), { cause: detail.cause });
     this.step = step;
     this.code = code;
-    this.traceback = detail.traceback ?? null;
-    this.hint = detail.hint ?? null;
+    this.traceback = detail.traceback == null ? null : printable(detail.traceback, true);
+    this.hint = detail.hint == null ? null : printable(detail.hint, true);
   }
 }

@@ -1,5 +1,9 @@
+import { printable } from "../lib/printable.ts";
 import { BuildError, type BuildEvent, type Step } from "./build.ts";
 import type { BuildLimits, Say } from "./services.ts";
+
+/** Characters of a line that are kept. */
+const LONGEST = 8192;
 
 /** The events of one build, from those who make them to the one who reads them. */
 export class Events {
@@ -22,7 +26,7 @@ export class Events {
   /** Adds a line of the step that runs; past the limit one last line says so, and the rest is dropped. */
   readonly say: Say = (text, stream = "info") => {
     if (this.#lines > this.#limits.logLines || this.#bytes > this.#limits.logBytes) return;
-    const line = text.length > 8192 ? `${text.slice(0, 8192)} …` : text;
+    const line = printable(text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text);
     this.#lines++;
     this.#bytes += Buffer.byteLength(line) + 1;
     const full = this.#lines > this.#limits.logLines || this.#bytes > this.#limits.logBytes;

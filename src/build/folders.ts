@@ -1,14 +1,20 @@
+import { execFile } from "node:child_process";
 import { chmod, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
 
 /** Removes a folder whatever permissions are in it: read-only folders keep an ordinary user out. */
 export async function removeFolder(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true });
   } catch (error) {
-    if (!["EACCES", "EPERM", "ENOTEMPTY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    await openFolders(path);
-    await rm(path, { recursive: true, force: true });
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (!["EACCES", "EPERM", "ENOTEMPTY", "ENAMETOOLONG"].includes(code)) throw error;
+    await openFolders(path).catch(() => {});
+    // It goes from folder to folder, so that no path is too long for it.
+    await run("rm", ["-rf", "--", path]);
   }
 }
 

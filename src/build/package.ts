@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import {
   chmod,
   cp,
@@ -163,9 +164,8 @@ async function hashTree(root: string): Promise<{ hash: string; files: number; by
   const hash = createHash("sha256");
   let files = 0;
   let bytes = 0;
-  const add = (kind: string, path: string, content: Buffer | string): void => {
-    hash.update(`${kind} ${Buffer.byteLength(path)} ${path} ${Buffer.byteLength(content)}\0`);
-    hash.update(content);
+  const head = (kind: string, path: string, size: number): void => {
+    hash.update(`${kind} ${Buffer.byteLength(path)} ${path} ${size}\0`);
   };
   const walk = async (folder: string): Promise<void> => {
     const names = (await readdir(join(root, folder))).sort((a, b) =>
@@ -175,15 +175,17 @@ async function hashTree(root: string): Promise<{ hash: string; files: number; by
       const path = posix.join(folder, name);
       const found = await lstat(join(root, path));
       if (found.isDirectory()) {
-        add("d", path, "");
+        head("d", path, 0);
         await walk(path);
       } else if (found.isSymbolicLink()) {
-        add("l", path, await readlink(join(root, path)));
+        const target = await readlink(join(root, path));
+        head("l", path, Buffer.byteLength(target));
+        hash.update(target);
       } else if (found.isFile()) {
-        const content = await readFile(join(root, path));
-        add((found.mode & 0o111) !== 0 ? "x" : "f", path, content);
+        head((found.mode & 0o111) !== 0 ? "x" : "f", path, found.size);
+        for await (const chunk of createReadStream(join(root, path))) hash.update(chunk as Buffer);
         files++;
-        bytes += content.length;
+        bytes += found.size;
       } else {
         throw new BuildError(
           "package",

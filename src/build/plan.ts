@@ -71,7 +71,8 @@ async function importRoots(root: string, entrypoint: string, dependencies: Depen
   const candidates = [posix.join(project, "src"), "src"];
   let folder = own;
   while (folder !== "." && (await isFile(join(root, folder, "__init__.py")))) folder = posix.dirname(folder);
-  if (folder !== own) candidates.push(folder);
+  // The root itself is searched anyway, after the installed packages.
+  if (folder !== own && folder !== ".") candidates.push(folder);
   const found: string[] = [];
   for (const candidate of candidates.map((path) => posix.normalize(path))) {
     if (candidate === own || found.includes(candidate)) continue;

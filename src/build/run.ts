@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Manifest } from "../mcp/manifest.ts";
 import { type Artifact, BuildError, type BuildEvent, type BuildRequest } from "./build.ts";
-import { watchDisk } from "./disk.ts";
+import { type Disk, watchDisk } from "./disk.ts";
 import { abortError, Events } from "./events.ts";
 import { removeFolder } from "./folders.ts";
 import { inspect } from "./inspect.ts";
@@ -38,14 +38,6 @@ export async function* build(
   const events = new Events(limits);
   const stop = new AbortController();
   const work = join(services.dataDir, "builds", request.build);
-  const context: StepContext = {
-    organization: request.organization,
-    services,
-    limits,
-    work,
-    signal: stop.signal,
-    say: (text, stream) => events.say(stripUserInfo(text), stream),
-  };
   const cancel = (): void => stop.abort(request.signal.reason);
   if (request.signal.aborted) cancel();
   request.signal.addEventListener("abort", cancel, { once: true });
@@ -59,7 +51,7 @@ export async function* build(
     );
   }, limits.timeMs);
   let running: Promise<Built> | undefined;
-  let disk: { stop(): void } | undefined;
+  let disk: Disk | undefined;
   try {
     await removeFolder(work);
     await mkdir(work, { recursive: true, mode: 0o700 });
@@ -69,6 +61,15 @@ export async function* build(
         new BuildError(events.current, "disk_limit", words, { hint: "Keep large files and packages out." }),
       );
     });
+    const context: StepContext = {
+      organization: request.organization,
+      services,
+      limits,
+      work,
+      signal: stop.signal,
+      say: (text, stream) => events.say(stripUserInfo(text), stream),
+      disk,
+    };
     running = steps(request, context, events);
     const built = yield* events.until(running);
     // A build that was canceled is canceled, even when its last step won the race.

@@ -1,4 +1,5 @@
 import type { Guard } from "../upstream/guard.ts";
+import type { Disk } from "./disk.ts";
 import type { Inspector, Sandbox } from "./ports.ts";
 
 /** What a build needs of the machine it runs on. */
@@ -53,4 +54,5 @@ export interface StepContext {
   /** Aborted by the caller, by the time limit and by the disk limit; its reason says which. */
   readonly signal: AbortSignal;
   readonly say: Say;
+  readonly disk: Disk;
 }

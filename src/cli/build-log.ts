@@ -1,5 +1,6 @@
 import type { Output } from "../contract/route.ts";
 import type { Routes } from "../contract/routes.ts";
+import { OffingError } from "../contract/errors.ts";
 import type { CliContext } from "./context.ts";
 import { dim, red, visible } from "./output.ts";
 
@@ -35,11 +36,16 @@ export async function followBuildLog(
       }
       if (build === undefined || ended(build)) return build;
     } catch (error) {
-      if (tries === 4) throw error;
+      if (tries === 4 || !isPassing(error)) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   return build;
+}
+
+/** Nobody answers just now, or the connection broke: not that the program refused. */
+export function isPassing(error: unknown): boolean {
+  return !(error instanceof OffingError) || error.code === "unavailable";
 }
 
 export function ended(build: Build): boolean {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { dataDir } from "../config.ts";
 import { type Client, createClient } from "../contract/client.ts";
 import { OffingError } from "../contract/errors.ts";
+import { isSlug } from "../contract/slugs.ts";
 
 /** What a command works with. */
 export interface CliContext {
@@ -47,8 +48,8 @@ export async function serverOf(
   text: string,
 ): Promise<{ organization: string; server: string }> {
   const parts = text.split("/");
-  const [first, second] = parts;
-  if (parts.length > 2 || !first || second === "")
+  const [first, second] = parts as [string, string?];
+  if (parts.length > 2 || !parts.every(isSlug))
     throw new UsageError(`SERVER is SLUG or ORG/SLUG, not "${text}"`);
   return second === undefined
     ? { organization: await cli.organization(), server: first }

@@ -4,7 +4,7 @@ import { OffingError } from "../contract/errors.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./commands.ts";
 import { openContext, UsageError } from "./context.ts";
-import { printJson, red, say } from "./output.ts";
+import { printJson, red, say, visible } from "./output.ts";
 
 /** Exit codes: public. */
 const DONE = 0;
@@ -14,11 +14,15 @@ const SIGN_IN = 4;
 
 /** Runs one command line to its exit code. */
 export async function runCli(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  // Who reads us may have read enough: `offing logs SERVER -f | head -1`.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === "EPIPE" ? DONE : FAILED),
+  );
   const found = find(argv);
   const wantsHelp = argv.length === 0 || argv[0] === "help" || argv.includes("--help") || argv.includes("-h");
   if (found === undefined || wantsHelp) {
     if (wantsHelp) process.stdout.write(found ? usageOf(found.command) : help());
-    else say(`offing: there is no command "${argv[0]}"; ./offing help lists them`);
+    else unknown(argv);
     return wantsHelp ? DONE : USAGE;
   }
   const { command, rest } = found;
@@ -38,6 +42,17 @@ function find(argv: readonly string[]): { command: Command; rest: string[] } | u
     if (command) return { command, rest: argv.slice(command.name.split(" ").length) };
   }
   return undefined;
+}
+
+function unknown(argv: readonly string[]): void {
+  const words = argv.filter((word) => !word.startsWith("-")).slice(0, 2);
+  const below = commands.filter(({ name }) => name.startsWith(`${words[0]} `)).map(({ name }) => name);
+  const detail =
+    below.length > 0
+      ? `"${words.join(" ")}" is no command; there is ${below.join(", ")}`
+      : `there is no command "${argv[0]}"; ./offing help lists them`;
+  say(`offing: ${visible(detail)}`);
+  if (argv.includes("--json")) printJson({ error: { code: "usage", detail } });
 }
 
 function parse(command: Command, rest: string[]) {
@@ -72,7 +87,7 @@ function report(error: unknown, command: Command, json: boolean): number {
     return USAGE;
   }
   const known = error instanceof OffingError || error instanceof ConfigError;
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = visible(error instanceof Error ? error.message : String(error));
   const hint = error instanceof OffingError ? error.hint : undefined;
   const code = error instanceof OffingError ? error.code : known ? "invalid" : "internal";
   say(`${red("offing:")} ${detail}${hint ? `\n  ${hint}` : ""}`);

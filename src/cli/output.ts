@@ -47,6 +47,11 @@ export function visible(text: string): string {
   );
 }
 
+/** A result: to a terminal made safe, to a pipe as it is. */
+export function forPeople(text: string): string {
+  return process.stdout.isTTY ? visible(text.replaceAll("\r\n", "\n")) : text;
+}
+
 export function duration(ms: number | null): string {
   if (ms === null) return "";
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;

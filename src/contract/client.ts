@@ -99,6 +99,7 @@ export function createClient(options: ClientOptions): Client {
         signal: more.signal ?? null,
       });
       for await (const event of readEvents(response)) {
+        if (event.name === "problem") throw toError(JSON.parse(event.data) as Problem);
         yield { id: event.id, data: route.output.parse(JSON.parse(event.data)) as never };
       }
     },
@@ -127,12 +128,7 @@ async function problemOf(response: Response): Promise<OffingError> {
   const text = await response.text();
   try {
     const problem = JSON.parse(text) as Problem;
-    if (problem.code in problems) {
-      return new OffingError(problem.code, problem.detail, {
-        ...(problem.hint === undefined ? {} : { hint: problem.hint }),
-        ...(problem.issues === undefined ? {} : { issues: problem.issues }),
-      });
-    }
+    if (problem.code in problems) return toError(problem);
   } catch {
     // Not ours: something between here and Offing answered.
   }
@@ -142,10 +138,18 @@ async function problemOf(response: Response): Promise<OffingError> {
   );
 }
 
-/** Server-sent events of one response (WHATWG HTML, section 9.2), data and id only. */
-async function* readEvents(response: Response): AsyncGenerator<{ id: string; data: string }> {
+function toError({ code, detail, hint, issues }: Problem): OffingError {
+  return new OffingError(code, detail, {
+    ...(hint === undefined ? {} : { hint }),
+    ...(issues === undefined ? {} : { issues }),
+  });
+}
+
+/** Server-sent events of one response (WHATWG HTML, section 9.2). */
+async function* readEvents(response: Response): AsyncGenerator<{ id: string; name: string; data: string }> {
   let rest = "";
   let id = "";
+  let name = "message";
   let data: string[] = [];
   for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
     rest += text;
@@ -153,9 +157,11 @@ async function* readEvents(response: Response): AsyncGenerator<{ id: string; dat
     rest = lines.pop()!;
     for (const line of lines) {
       if (line === "") {
-        if (data.length > 0) yield { id, data: data.join("\n") };
+        if (data.length > 0) yield { id, name, data: data.join("\n") };
         data = [];
+        name = "message";
       } else if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
+      else if (line.startsWith("event:")) name = line.slice(6).trim();
       else if (line.startsWith("id:")) id = line.slice(3).trim();
     }
   }

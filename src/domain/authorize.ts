@@ -33,6 +33,14 @@ export function requireRole(ctx: Context, role: OrganizationRole, what: string):
   );
 }
 
+export function mayDiscover(ctx: Context, server: { organization: string; id: string }): boolean {
+  const { actor } = ctx;
+  if (actor.kind === "system") return true;
+  return (
+    decide(actor, { organization: server.organization, server: server.id }, "discover").effect === "allow"
+  );
+}
+
 /** Throws `not_found` for a server the actor may not discover, `forbidden` for one it may. */
 export function requirePermission(
   ctx: Context,

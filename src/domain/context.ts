@@ -3,7 +3,7 @@ import type { Log } from "../lib/log.ts";
 import type { Principal } from "../policy/decide.ts";
 import type { SnapshotState } from "../snapshot/state.ts";
 import type { Changes } from "../store/changes.ts";
-import type { Db } from "../store/database.ts";
+import type { Db, Tx } from "../store/database.ts";
 import type { Jobs } from "../store/jobs.ts";
 import type { Notices } from "../store/notices.ts";
 import type { Blobs } from "../store/blobs.ts";
@@ -30,6 +30,15 @@ export type Actor =
 /** What every verb takes first. */
 export interface Context extends Services {
   readonly actor: Actor;
+  /** Proves the actor anew, for what lasts; throws when it no longer may act. */
+  readonly renew?: () => Promise<Context>;
+  /** The idempotency key under which the verb runs; settled in the verb's own transaction. */
+  readonly claim?: { settle(tx: Tx): Promise<void> };
+}
+
+/** The context of now: what an actor may can change while a stream stands. */
+export async function renewed(ctx: Context): Promise<Context> {
+  return ctx.renew === undefined ? ctx : ctx.renew();
 }
 
 /** The actor as records and the audit trail name it. */

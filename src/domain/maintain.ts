@@ -3,6 +3,7 @@ import { pruneChanges } from "../store/changes.ts";
 import { type AuditSigner, checkpointAudit } from "./audit/checkpoint.ts";
 import type { Services } from "./context.ts";
 import { maintainPartitions } from "./records/partitions.ts";
+import { forgetUploads } from "./uploads/forget.ts";
 
 /** What has to be done now and then: partitions, checkpoints, and forgetting what nobody needs. Idempotent. */
 export async function maintain(services: Services, signer: AuditSigner): Promise<void> {
@@ -10,6 +11,11 @@ export async function maintain(services: Services, signer: AuditSigner): Promise
   await maintainPartitions(services);
   await checkpointAudit(services, signer);
   await pruneChanges(db);
+  await forgetUploads(services);
+  await db
+    .deleteFrom("processes")
+    .where("ended_at", "<", sql<Date>`now() - interval '7 days'`)
+    .execute();
   await db
     .deleteFrom("ended_sessions")
     .where("expires_at", "<", sql<Date>`now()`)

@@ -9,12 +9,34 @@ export function decodeCursor(cursor: string | undefined, parts: number): readonl
   if (cursor === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
-    if (Array.isArray(value) && value.length === parts && value.every((part) => typeof part === "string"))
+    if (
+      Array.isArray(value) &&
+      value.length === parts &&
+      value.every((part) => typeof part === "string" && !part.includes("\0"))
+    )
       return value;
   } catch {
     // Told below.
   }
-  throw new OffingError("invalid", "this cursor is not one that Offing gave out", {
+  throw badCursor();
+}
+
+/** A place in a list that is sorted by time, then id. */
+export interface Moment {
+  readonly at: Date;
+  readonly id: string;
+}
+
+export function decodeMoment(cursor: string | undefined): Moment | undefined {
+  const parts = decodeCursor(cursor, 2);
+  if (parts === undefined) return undefined;
+  const at = new Date(parts[0]!);
+  if (Number.isNaN(at.getTime())) throw badCursor();
+  return { at, id: parts[1]! };
+}
+
+function badCursor(): OffingError {
+  return new OffingError("invalid", "this cursor is not one that Offing gave out", {
     hint: "begin without a cursor",
   });
 }

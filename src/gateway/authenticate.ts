@@ -1,3 +1,5 @@
+import { hash } from "node:crypto";
+import { Lru } from "../lib/lru.ts";
 import type { Principal } from "../policy/decide.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Tokens } from "./ports.ts";
@@ -5,14 +7,44 @@ import { Refusal } from "./refusal.ts";
 
 const realm = 'Bearer realm="Offing"';
 
+/** A token as it came, and its hash: a pure function of the header, and so never out of date. */
+interface Presented {
+  readonly token: string;
+  readonly hash: string;
+}
+
 /**
- * Who sent the request, by `Authorization: Bearer` alone (RFC 6750). Without a
+ * Who sent a request, by `Authorization: Bearer` alone (RFC 6750). Without a
  * key that is ours, the answer is 401 for every path, whether something
- * stands there or not.
+ * stands there or not. Every request is verified anew; only the hash of a
+ * token that was good once is remembered.
  */
-export function authenticate(tokens: Tokens, x: Exchange): Principal {
-  const before = x.elapsed();
-  const header = x.req.headers.authorization;
+export function createAuthenticator(tokens: Tokens): (x: Exchange) => Principal {
+  const seen = new Lru<string, Presented>(4096);
+  return (x) => {
+    const header = x.req.headers.authorization;
+    const known = header === undefined ? undefined : seen.get(header);
+    const presented = known ?? present(header);
+    const proof = tokens.verify(presented.token, presented.hash);
+    if (proof === undefined) {
+      throw unauthenticated(
+        "The key is unknown or has been revoked. `offing keys list` shows your keys, `offing keys create` makes a new one.",
+        `${realm}, error="invalid_token", error_description="The key is unknown or revoked"`,
+      );
+    }
+    if (known === undefined) seen.set(header!, presented);
+    const { record } = x;
+    const { principal } = proof;
+    record.auth_kind = proof.kind;
+    record.key = proof.token;
+    record.principal_kind = principal.kind;
+    record.principal = principal.kind === "anonymous" ? null : principal.id;
+    record.t_auth = x.lap();
+    return principal;
+  };
+}
+
+function present(header: string | undefined): Presented {
   if (header === undefined) {
     throw unauthenticated(
       "This endpoint needs a key. Send it as `Authorization: Bearer <key>`; `offing keys create` makes one.",
@@ -26,21 +58,7 @@ export function authenticate(tokens: Tokens, x: Exchange): Principal {
       `${realm}, error="invalid_request", error_description="Expected: Bearer <key>"`,
     );
   }
-  const proof = tokens.verify(token);
-  if (proof === undefined) {
-    throw unauthenticated(
-      "The key is unknown or has been revoked. `offing keys list` shows your keys, `offing keys create` makes a new one.",
-      `${realm}, error="invalid_token", error_description="The key is unknown or revoked"`,
-    );
-  }
-  const { record } = x;
-  const { principal } = proof;
-  record.auth_kind = proof.kind;
-  record.key = proof.token;
-  record.principal_kind = principal.kind;
-  record.principal = principal.kind === "anonymous" ? null : principal.id;
-  record.t_auth = x.elapsed() - before;
-  return principal;
+  return { token, hash: hash("sha256", token) };
 }
 
 function bearer(header: string): string | undefined {

@@ -16,9 +16,8 @@ export function admit(x: Exchange, endpoint: Endpoint | undefined, principal: Pr
   record.deployment = endpoint.deployment;
   record.artifact = endpoint.target.artifact;
   record.scope = endpoint.target.scope;
-  const before = x.elapsed();
   const decision = decide(principal, resourceOf(endpoint), "discover");
-  record.t_policy = x.elapsed() - before;
+  record.t_policy = x.lap();
   if (decision.effect === "allow") return endpoint;
   record.decision = "deny";
   if (principal.kind !== "anonymous" && principal.organization !== endpoint.organization.id) {
@@ -32,10 +31,10 @@ export function admit(x: Exchange, endpoint: Endpoint | undefined, principal: Pr
 
 /** Refuses a request that the principal may not make; needs `admit` before. */
 export function authorize(x: Exchange, endpoint: Endpoint, principal: Principal, method: Method): void {
-  const before = x.elapsed();
+  x.lap();
   const decision = decide(principal, resourceOf(endpoint), method.needs);
   const { record } = x;
-  record.t_policy += x.elapsed() - before;
+  record.t_policy += x.lap();
   record.decision = decision.effect;
   record.because = decision.because;
   if (decision.effect === "allow") return;

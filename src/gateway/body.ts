@@ -1,4 +1,4 @@
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, Flow } from "./exchange.ts";
 import { Refusal } from "./refusal.ts";
 
 export interface BodyLimits {
@@ -7,45 +7,89 @@ export interface BodyLimits {
   readonly bodyTimeoutMs: number;
 }
 
-/** Reads the whole body into the exchange. Refuses with 413, 408 or 415. */
-export function readBody(x: Exchange, limits: BodyLimits): Promise<void> {
-  const { req } = x;
-  const type = req.headers["content-type"];
-  if (type === undefined || !/^application\/json\s*(;|$)/i.test(type)) {
-    throw new Refusal("protocol", 415, "Send JSON, with `Content-Type: application/json`.");
+/** What happens with a request whose body is whole, or refused (413, 408, 415, 400). */
+export interface BodyTaker {
+  whole(): void;
+  refused(refusal: Refusal): void;
+}
+
+/** Reads the whole body into the exchange, then tells `taker` once. */
+export function readBody(x: Exchange, limits: BodyLimits, taker: BodyTaker): void {
+  const { headers } = x.req;
+  const type = headers["content-type"];
+  if (type !== "application/json" && !/^application\/json\s*(;|$)/i.test(type ?? "")) {
+    return taker.refused(new Refusal("protocol", 415, "Send JSON, with `Content-Type: application/json`."));
   }
-  if (Number(req.headers["content-length"]) > limits.bodyBytes) throw tooLarge(limits.bodyBytes);
-  return new Promise((resolve, reject) => {
-    let first: Buffer | undefined;
-    let more: Buffer[] | undefined;
-    let size = 0;
-    x.expireAt(limits.bodyTimeoutMs, () => {
-      reject(
-        new Refusal("limit", 408, `The request's body did not arrive within ${limits.bodyTimeoutMs} ms.`, {
-          headers: { connection: "close" },
-        }),
-      );
-    });
-    req.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > limits.bodyBytes) {
-        x.expireNever();
-        req.pause();
-        reject(tooLarge(limits.bodyBytes));
-      } else if (first === undefined) first = chunk;
-      else (more ??= [first]).push(chunk);
-    });
-    req.on("end", () => {
-      x.expireNever();
-      x.record.request_bytes = size;
-      x.body = more === undefined ? (first ?? x.body) : Buffer.concat(more);
-      resolve();
-    });
-    req.on("error", () => {
-      x.expireNever();
-      reject(new Refusal("protocol", 400, "The request's body broke off."));
-    });
-  });
+  const length = headers["content-length"];
+  if (length !== undefined && Number(length) > limits.bodyBytes) {
+    return taker.refused(tooLarge(limits.bodyBytes));
+  }
+  const reader = new BodyReader(x, limits, taker);
+  x.begin(reader, limits.bodyTimeoutMs);
+  x.req.on("data", (chunk: Buffer) => reader.take(chunk));
+  x.req.on("end", () => reader.end());
+  x.req.on("error", () => reader.broken());
+}
+
+class BodyReader implements Flow {
+  readonly #x: Exchange;
+  readonly #limits: BodyLimits;
+  readonly #taker: BodyTaker;
+  #first: Buffer | undefined;
+  #more: Buffer[] | undefined;
+  #size = 0;
+  #over = false;
+
+  constructor(x: Exchange, limits: BodyLimits, taker: BodyTaker) {
+    this.#x = x;
+    this.#limits = limits;
+    this.#taker = taker;
+  }
+
+  take(chunk: Buffer): void {
+    if (this.#over) return;
+    this.#size += chunk.length;
+    if (this.#size > this.#limits.bodyBytes) {
+      this.#x.req.pause();
+      this.#refuse(tooLarge(this.#limits.bodyBytes));
+    } else if (this.#first === undefined) this.#first = chunk;
+    else (this.#more ??= [this.#first]).push(chunk);
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const x = this.#x;
+    x.over();
+    x.record.request_bytes = this.#size;
+    if (this.#more !== undefined) x.body = Buffer.concat(this.#more);
+    else if (this.#first !== undefined) x.body = this.#first;
+    this.#taker.whole();
+  }
+
+  broken(): void {
+    this.#refuse(new Refusal("protocol", 400, "The request's body broke off."));
+  }
+
+  expire(): void {
+    const { bodyTimeoutMs } = this.#limits;
+    this.#refuse(
+      new Refusal("limit", 408, `The request's body did not arrive within ${bodyTimeoutMs} ms.`, {
+        headers: { connection: "close" },
+      }),
+    );
+  }
+
+  leave(): void {
+    // The request's own error says so.
+  }
+
+  #refuse(refusal: Refusal): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#x.over();
+    this.#taker.refused(refusal);
+  }
 }
 
 function tooLarge(limit: number): Refusal {

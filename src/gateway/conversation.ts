@@ -1,10 +1,9 @@
-import { randomText } from "../lib/ids.ts";
 import { Lru } from "../lib/lru.ts";
 import { isObject, toHandshake, translatedRevision } from "../mcp/envelope.ts";
 import { isHandshakeRevision, newestHandshake } from "../mcp/eras.ts";
 import { codes, errorText } from "../mcp/errors.ts";
 import type { CapabilityKind, Manifest } from "../mcp/manifest.ts";
-import { discoverResult, isLogLevel, keepLogs, toStateless } from "../mcp/translate.ts";
+import { announceReachable, discoverResult, isLogLevel, keepLogs, toStateless } from "../mcp/translate.ts";
 import type { Principal } from "../policy/decide.ts";
 import type { Endpoint } from "../snapshot/snapshot.ts";
 import { upstreamHeaders } from "./credential.ts";
@@ -127,7 +126,10 @@ export class Conversation {
     const { sid, upstreamId } = this.#book.begin();
     const sink = new Rewriter(x, {
       // A session does not exist before its answer, so nothing else can belong to it.
-      rewrite: (message) => (message["method"] === undefined ? { kind: "pass", message } : { kind: "drop" }),
+      rewrite: (message) =>
+        message["method"] === undefined
+          ? { kind: "pass", message: announceReachable(message) }
+          : { kind: "drop" },
       messageBytes: this.#messageBytes,
       stateless: false,
       headers: (response) => {
@@ -151,10 +153,10 @@ export class Conversation {
   ): void {
     noteCapability(x, endpoint.manifest);
     // Of its own for every request: two stateless requests share nothing.
-    const session = randomText(26);
+    const session = x.record.id;
     if (endpoint.eras.includes("stateless")) {
       const spoken = { revision: envelope.revision, session, stateless: true };
-      return this.#send(x, endpoint, principal, spoken, x.body, new Relay(x));
+      return this.#send(x, endpoint, principal, spoken, x.body, this.#passing(x, request));
     }
     if (request.method === "server/discover") {
       return x.answer(200, resultText(request, discoverResult(endpoint.manifest)));
@@ -172,6 +174,16 @@ export class Conversation {
     });
     const spoken = { revision: translatedRevision, session, stateless: false };
     this.#send(x, endpoint, principal, spoken, toHandshake(request), sink, true);
+  }
+
+  /** What passes as it is, save that the gateway's own limits are part of what a server announces. */
+  #passing(x: Exchange, request: Asked): Sink {
+    if (request.method !== "server/discover") return new Relay(x);
+    return new Rewriter(x, {
+      rewrite: (message) => ({ kind: "pass", message: announceReachable(message) }),
+      messageBytes: this.#messageBytes,
+      stateless: true,
+    });
   }
 
   #send(

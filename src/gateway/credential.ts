@@ -32,16 +32,28 @@ export function upstreamHeaders(
     if (typeof value === "string") list.push(name, value);
   }
   if (spoken.stateless) {
-    for (const name in headers) {
-      if (name === "mcp-method" || name === "mcp-name" || name.startsWith("mcp-param-")) {
+    const { "mcp-method": method, "mcp-name": capability } = headers;
+    if (typeof method === "string") list.push("mcp-method", method);
+    if (typeof capability === "string") list.push("mcp-name", capability);
+    if (hasParameters(x.req.rawHeaders)) {
+      for (const name in headers) {
         const value = headers[name];
-        if (typeof value === "string") list.push(name, value);
+        if (name.startsWith("mcp-param-") && typeof value === "string") list.push(name, value);
       }
     }
   }
   const presented = credentials.headers(endpoint, principal);
   for (const name in presented) list.push(name, presented[name]!);
   return list;
+}
+
+/** Whether a header's name begins with `mcp-param-`; few do, and walking the header object is slow. */
+function hasParameters(raw: readonly string[]): boolean {
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!;
+    if (name.length > 10 && (name.charCodeAt(0) | 32) === 109 && /^mcp-param-/i.test(name)) return true;
+  }
+  return false;
 }
 
 const fixed = new WeakMap<Principal, WeakMap<Endpoint, string[]>>();

@@ -8,6 +8,18 @@ import { Refusal } from "./refusal.ts";
 const NO_BODY = Buffer.alloc(0);
 
 /**
+ * What is told when the client leaves or the time is over. An object and not
+ * a closure per event: V8 lets closures in these fields hold finished
+ * requests through young collections, at a quarter of all CPU.
+ */
+export interface Flow {
+  /** The client left before its answer was whole. */
+  leave(): void;
+  /** The deadline has passed. */
+  expire(): void;
+}
+
+/**
  * One HTTP request on its way, with the record that it leaves. The record is
  * written exactly once: when the client's side is closed and nothing is
  * under way upstream any more.
@@ -22,14 +34,14 @@ export class Exchange {
   /** The id to answer under; null until the body is read, and for what has none. */
   id: RequestId | null = null;
   body: Buffer = NO_BODY;
-  /** Called once when the client leaves before its answer is whole. */
-  onLeave: (() => void) | undefined;
+  /** Who is at work on the request. */
+  flow: Flow | undefined = undefined;
   clientGone = false;
   readonly #clock: Clock;
   readonly #records: Records;
   readonly #onSettled: (exchange: Exchange) => void;
   #deadline = Infinity;
-  #onDeadline: (() => void) | undefined;
+  #lapAt: number;
   #closed = false;
   #upstream = false;
   #written = false;
@@ -47,13 +59,14 @@ export class Exchange {
     this.#records = records;
     this.#onSettled = onSettled;
     this.started = clock.monotonic();
+    this.#lapAt = this.started;
     const at = clock.now();
     this.record = emptyRecord(newId("req", at), at, req);
     res.on("close", () => {
       this.#closed = true;
       if (!res.writableFinished) {
         this.clientGone = true;
-        this.onLeave?.();
+        this.flow?.leave();
       }
       this.#settle();
     });
@@ -66,26 +79,33 @@ export class Exchange {
     return this.#clock.monotonic() - this.started;
   }
 
-  /**
-   * Calls `act` once when the request is `ms` old, by the gateway's ticks. Not
-   * a timer of its own: cleared timers hold on to one another, so that
-   * finished requests survive young collections, at a third of the CPU.
-   */
-  expireAt(ms: number, act: () => void): void {
-    this.#deadline = ms;
-    this.#onDeadline = act;
+  /** Milliseconds since the last lap, the first one since the request came in. */
+  lap(): number {
+    const before = this.#lapAt;
+    this.#lapAt = this.#clock.monotonic();
+    return this.#lapAt - before;
   }
 
-  expireNever(): void {
+  /**
+   * Puts `flow` to work until the request is `ms` old, by the gateway's ticks.
+   * Not a timer of its own: cleared timers hold on to one another, so that
+   * finished requests survive young collections, at a third of the CPU.
+   */
+  begin(flow: Flow, ms: number): void {
+    this.flow = flow;
+    this.#deadline = ms;
+  }
+
+  /** Its work is done: it is told nothing more. */
+  over(): void {
+    this.flow = undefined;
     this.#deadline = Infinity;
-    this.#onDeadline = undefined;
   }
 
   tick(): void {
     if (this.#deadline === Infinity || this.elapsed() < this.#deadline) return;
-    const act = this.#onDeadline;
-    this.expireNever();
-    act?.();
+    this.#deadline = Infinity;
+    this.flow?.expire();
   }
 
   /** From here on the record waits for `upstreamDone`. */

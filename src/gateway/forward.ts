@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
 import type { Target } from "../snapshot/snapshot.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, Flow } from "./exchange.ts";
 import type { Held, Leases } from "./leases.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -30,7 +30,7 @@ export interface ForwardRequest {
  * window's end, a broken upstream and a refusal all end it once; until then
  * the exchange's record waits.
  */
-export class Forward implements Dispatcher.DispatchHandler {
+export class Forward implements Dispatcher.DispatchHandler, Flow {
   readonly #x: Exchange;
   readonly #leases: Leases;
   readonly #request: ForwardRequest;
@@ -46,9 +46,8 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#leases = leases;
     this.#request = request;
     this.#sink = sink;
-    x.expireAt(request.windowMs, () => this.#expire());
+    x.begin(this, request.windowMs);
     x.upstreamBegins();
-    x.onLeave = () => this.#leave();
     if (x.clientGone && request.cancelOnLeave) this.#finish();
     else this.#acquire();
   }
@@ -148,7 +147,7 @@ export class Forward implements Dispatcher.DispatchHandler {
     );
   }
 
-  #leave(): void {
+  leave(): void {
     if (this.#over) return;
     if (this.#request.cancelOnLeave) {
       const controller = this.#controller;
@@ -160,7 +159,7 @@ export class Forward implements Dispatcher.DispatchHandler {
     }
   }
 
-  #expire(): void {
+  expire(): void {
     if (this.#over) return;
     const waking = this.#held === undefined;
     this.#stop(
@@ -184,8 +183,7 @@ export class Forward implements Dispatcher.DispatchHandler {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#x.expireNever();
-    this.#x.onLeave = undefined;
+    this.#x.over();
     if (this.#held !== undefined) {
       this.#x.record.t_upstream = this.#x.elapsed() - this.#sentAt;
       this.#leases.end(this.#held);

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Clock, systemClock } from "../lib/clock.ts";
-import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { Principal } from "../policy/decide.ts";
+import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
 import { createPools, type Pools } from "../upstream/pool.ts";
-import { authenticate } from "./authenticate.ts";
+import { createAuthenticator } from "./authenticate.ts";
 import { admit, authorize } from "./authorize.ts";
 import { readBody } from "./body.ts";
 import { Conversation } from "./conversation.ts";
@@ -67,9 +68,9 @@ export interface Gateway {
 /** How exact the deadlines of requests are. */
 const TICK_MS = 50;
 
-/** The data plane: see the steps in `serve`, one file each. */
+/** The data plane: see the steps in `receive` and `converse`, one file each. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { snapshot, tokens, records } = options;
+  const { snapshot, records } = options;
   const clock = options.clock ?? systemClock;
   const limits = { ...defaultLimits, ...options.limits };
   const reserved = options.reserved ?? new Set(["api", "o", "assets"]);
@@ -77,6 +78,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const leases = new Leases(options.instances, pools, clock, limits.idleMs);
   const book = new SessionBook(options.sessions, snapshot, () => clock.now());
   const conversation = new Conversation(options.credentials, leases, book, limits.messageBytes);
+  const authenticate = createAuthenticator(options.tokens);
   const checkOrigin = originCheck(options.publicUrl);
   const live = new Live<Exchange>();
   let onEmpty: (() => void) | undefined;
@@ -91,19 +93,29 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (live.size === 0) onEmpty?.();
   };
 
-  async function serve(x: Exchange): Promise<void> {
+  /** What the head of a request decides. Throws refusals. */
+  function receive(x: Exchange): void {
     const { req } = x;
     checkOrigin(req);
     const place = resolve(snapshot, req.url ?? "/");
-    const principal = authenticate(tokens, x);
+    const principal = authenticate(x);
     const endpoint = admit(x, place, principal);
-    if (req.method === "DELETE") return conversation.end(x, endpoint, principal);
-    if (req.method !== "POST") {
+    if (req.method === "DELETE") {
+      conversation.end(x, endpoint, principal).catch((error: unknown) => refuse(x, error));
+    } else if (req.method === "POST") {
+      readBody(x, limits, {
+        whole: () => attempt(x, () => converse(x, endpoint, principal)),
+        refused: (refusal) => x.refuse(refusal),
+      });
+    } else {
       throw new Refusal("protocol", 405, "Post JSON-RPC messages here; DELETE ends a session.", {
         headers: { allow: "POST, DELETE" },
       });
     }
-    await readBody(x, limits);
+  }
+
+  /** What its body decides, and its way upstream. Throws refusals. */
+  function converse(x: Exchange, endpoint: Endpoint, principal: Principal): void {
     const envelope = readEnvelope(x, limits.jsonDepth);
     const session = conversation.join(x, endpoint, principal, envelope);
     if ("request" in envelope) authorize(x, endpoint, principal, envelope.request.known);
@@ -115,7 +127,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     handle(req, res) {
       const x = new Exchange(req, res, clock, records, settled);
       live.add(x);
-      serve(x).catch((error: unknown) => x.refuse(asRefusal(error)));
+      attempt(x, () => receive(x));
     },
     async close() {
       if (live.size > 0) {
@@ -135,10 +147,17 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
-function asRefusal(error: unknown): Refusal {
-  if (error instanceof Refusal) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new Refusal("protocol", 500, "The gateway failed on this request; the fault is Offing's.", {
-    because: message,
-  });
+function attempt(x: Exchange, step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    refuse(x, error);
+  }
+}
+
+function refuse(x: Exchange, error: unknown): void {
+  if (error instanceof Refusal) return x.refuse(error);
+  const because = error instanceof Error ? error.message : String(error);
+  const message = "The gateway failed on this request; the fault is Offing's.";
+  x.refuse(new Refusal("protocol", 500, message, { because }));
 }

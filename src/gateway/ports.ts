@@ -3,9 +3,13 @@ import type { Endpoint, Target } from "../snapshot/snapshot.ts";
 
 /** Proves who sent a request. Synchronous: it answers from memory. */
 export interface Tokens {
-  /** Undefined for a token that is unknown, revoked, or not ours. */
+  /**
+   * Undefined for a token that is unknown, revoked, or not ours. `hash` is the
+   * token's SHA-256 in hex, so that it need not be computed for every request.
+   */
   verify(
     token: string,
+    hash: string,
   ): { readonly principal: Principal; readonly token: string; readonly kind: "api_key" } | undefined;
 }
 

@@ -19,7 +19,7 @@ export function formOf(status: number, headers: IncomingHttpHeaders): "json" | "
       { because: `upstream answered ${status}` },
     );
   }
-  if (/^application\/json\s*(;|$)/i.test(type)) return "json";
+  if (type === "application/json" || /^application\/json\s*(;|$)/i.test(type)) return "json";
   if (/^text\/event-stream\s*(;|$)/i.test(type)) return "events";
   if (status === 202 || status === 204 || (status === 200 && headers["content-length"] === "0"))
     return "empty";
@@ -57,7 +57,7 @@ export function failAnswer(x: Exchange, refusal: Refusal, events: boolean): void
 /** Passes bytes from upstream to client unread; the way of everything that need not change. */
 export class Relay implements Sink {
   readonly #x: Exchange;
-  readonly #counter = new SseCounter();
+  #counter: SseCounter | undefined;
   #form: "json" | "events" | "empty" = "empty";
   #length = -1;
   #status = 0;
@@ -72,6 +72,7 @@ export class Relay implements Sink {
     if (form instanceof Refusal) return form;
     this.#form = form;
     this.#status = status;
+    if (form === "events") this.#counter = new SseCounter();
     this.#x.record.http_status = status;
     if (this.#x.clientGone) return;
     if (form === "events") startEvents(this.#x.res);
@@ -91,7 +92,7 @@ export class Relay implements Sink {
     if (this.#form === "empty") return true;
     x.record.response_bytes += chunk.length;
     if (this.#form === "events") {
-      this.#counter.push(chunk);
+      this.#counter?.push(chunk);
       this.#last = chunk;
     } else if (chunk.length === this.#length) {
       this.#last = chunk;
@@ -104,7 +105,7 @@ export class Relay implements Sink {
 
   end(): undefined {
     const x = this.#x;
-    x.record.stream_events = this.#counter.count;
+    if (this.#counter !== undefined) x.record.stream_events = this.#counter.count;
     if (this.#last !== undefined) noteOutcome(x, this.#last, this.#form === "events");
     if (x.clientGone || x.res.writableEnded) return;
     if (this.#form === "empty") x.answerEmpty(this.#status === 200 ? 200 : 202);
@@ -112,7 +113,7 @@ export class Relay implements Sink {
   }
 
   fail(refusal: Refusal): void {
-    this.#x.record.stream_events = this.#counter.count;
+    if (this.#counter !== undefined) this.#x.record.stream_events = this.#counter.count;
     failAnswer(this.#x, refusal, this.#form === "events");
   }
 }

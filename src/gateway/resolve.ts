@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { Lru } from "../lib/lru.ts";
 import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -13,9 +14,25 @@ export function isGatewayPath(path: string, reserved: ReadonlySet<string>): bool
 
 /** The endpoint that a URL names, or undefined. Only the very path of an MCP endpoint names one. */
 export function resolve(snapshot: Snapshot, url: string): Endpoint | undefined {
+  const place = places.get(url) ?? placeOf(url);
+  return place && snapshot.endpoint(place.organization, place.server, place.deployment);
+}
+
+interface Place {
+  readonly organization: string;
+  readonly server: string;
+  readonly deployment: string;
+}
+
+/** How URLs read, which never changes; what stands there is asked anew each time. */
+const places = new Lru<string, Place>(1024);
+
+function placeOf(url: string): Place | undefined {
   const match = below.exec(withoutQuery(url));
   if (match === null || match[4] !== "/mcp") return;
-  return snapshot.endpoint(match[1]!, match[2]!, match[3] ?? "live");
+  const place = { organization: match[1]!, server: match[2]!, deployment: match[3] ?? "live" };
+  if (url.length <= 256) places.set(url, place);
+  return place;
 }
 
 /**

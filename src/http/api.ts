@@ -7,7 +7,7 @@ import type { Context, Services } from "../domain/context.ts";
 import { once } from "../domain/idempotency/once.ts";
 import { actorOf } from "../domain/principals/actor.ts";
 import type { Principal } from "../policy/decide.ts";
-import { type Bindings, bind } from "./bind.ts";
+import { type Bindings, bind, problem } from "./bind.ts";
 import { handlers } from "./handlers.ts";
 
 export interface ApiOptions {
@@ -29,7 +29,7 @@ export function createApi({
     bind<Context>(handlers(signer), {
       log: services.log,
       once,
-      async authenticate(authorization) {
+      authenticate: async function authenticate(authorization): Promise<Context> {
         const token = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
         const principal = token === undefined ? undefined : verify(token);
         if (principal === undefined || principal.kind === "anonymous") {
@@ -41,7 +41,11 @@ export function createApi({
             },
           );
         }
-        return { ...services, actor: await actorOf(services, principal) };
+        return {
+          ...services,
+          actor: await actorOf(services, principal),
+          renew: () => authenticate(authorization),
+        };
       },
     }),
   );
@@ -50,7 +54,7 @@ export function createApi({
       "Offing is running. The control API is at /api/v1, MCP endpoints at /ORGANIZATION/SERVER/mcp.\n",
     ),
   );
-  app.notFound((call) => call.json({ error: `nothing is at ${call.req.path}` }, 404));
+  app.notFound((call) => problem(new OffingError("not_found", `nothing is at ${call.req.path}`)));
   const listener = getRequestListener((request, env) => app.fetch(request, env as Bindings), {
     overrideGlobalObjects: false,
   });

@@ -18,7 +18,7 @@ type Handler<C, R> =
       ? (
           ctx: C,
           input: Params<R> & Input<R> & { after?: string | undefined; signal: AbortSignal },
-        ) => AsyncGenerator<{ id: string; data: Output<R> }>
+        ) => Promise<AsyncGenerator<{ id: string; data: Output<R> }>>
       : R extends UploadRoute<string, z.ZodType, z.ZodType>
         ? (ctx: C, input: Params<R> & Input<R> & { maxBytes: number }, body: Readable) => Promise<Output<R>>
         : never;
@@ -35,7 +35,7 @@ export interface BindOptions<C> {
     ctx: C,
     key: string | undefined,
     request: { route: string; organization: string; input: unknown },
-    verb: () => Promise<T>,
+    verb: (ctx: C) => Promise<T>,
   ): Promise<T>;
 }
 
@@ -51,35 +51,40 @@ export function bind<C>(handlers: Handlers<C>, options: BindOptions<C>): Hono<{ 
     const route: Route = routes[name];
     const handler = handlers[name] as LooseHandler<C>;
     app.on(route.method, route.path, async (call) => {
+      if (call.req.method !== route.method) throw noSuchRoute(call);
       const ctx = await options.authenticate(call.req.header("authorization"));
       const given =
         route.kind === "upload" ? {} : route.method === "GET" ? call.req.query() : await readJson(call);
+      refuseUnstorable({ given, params: call.req.param() });
       const input = { ...parse(route.input, given), ...call.req.param() };
       switch (route.kind) {
         case "json":
+          call.header("cache-control", "no-store");
           return call.json(await answer(name, route, handler, ctx, input, call, options));
         case "stream":
           await stream(handler, ctx, input, call, options.log);
           return RESPONSE_ALREADY_SENT;
         case "upload":
+          if (Number(call.req.header("content-length") ?? 0) > route.maxBytes) throw tooLarge(route.maxBytes);
           return call.json(
             (await handler(ctx, { ...input, maxBytes: route.maxBytes }, call.env.incoming)) as object,
           );
       }
     });
   }
-  app.notFound((call) =>
-    problem(new OffingError("not_found", `there is no ${call.req.method} ${call.req.path} in this API`),
-    ),
-  );
+  app.all("*", (call) => {
+    throw noSuchRoute(call);
+  });
   app.onError((error, call) => {
     if (error instanceof OffingError) return problem(error);
+    // Who left while sending is no fault of ours, and reads no answer.
+    if (call.env.incoming.destroyed && !call.env.incoming.complete)
+      return new Response(null, { status: 400 });
     options.log.error("a request to the control API failed", {
       path: call.req.path,
       error: messageOf(error),
     });
-    return problem(new OffingError("internal", "something went wrong here; the program's log says what"),
-    );
+    return problem(new OffingError("internal", "something went wrong here; the program's log says what"));
   });
   return app;
 }
@@ -93,9 +98,9 @@ async function answer<C>(
   call: ApiCall,
   options: BindOptions<C>,
 ): Promise<object> {
-  const run = async () => (await handler(ctx, input)) as object;
+  const run = async (as: C) => (await handler(as, input)) as object;
   const key = call.req.header("idempotency-key");
-  if (key === undefined || route.method === "GET") return run();
+  if (key === undefined || route.method === "GET") return run(ctx);
   if (route.kind === "json" && route.secret === true) {
     throw new OffingError(
       "invalid",
@@ -115,21 +120,22 @@ async function stream<C>(
   const ending = new AbortController();
   call.env.outgoing.once("close", () => ending.abort());
   const after = call.req.header("last-event-id");
-  const events = handler(ctx, { ...input, after, signal: ending.signal }) as AsyncGenerator<{
+  const events = (await handler(ctx, { ...input, after, signal: ending.signal })) as AsyncGenerator<{
     id: string;
     data: unknown;
   }>;
+  if (call.env.outgoing.destroyed) ending.abort();
   await writeEvents(events, call.env.outgoing, ending.signal, log);
 }
 
 async function readJson(call: ApiCall): Promise<unknown> {
   const length = Number(call.req.header("content-length") ?? 0);
-  if (length > MAX_JSON) throw new OffingError("too_large", "a request body may have at most 1 MiB");
+  if (length > MAX_JSON) throw tooLarge(MAX_JSON);
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of call.env.incoming) {
     size += (chunk as Buffer).length;
-    if (size > MAX_JSON) throw new OffingError("too_large", "a request body may have at most 1 MiB");
+    if (size > MAX_JSON) throw tooLarge(MAX_JSON);
     chunks.push(chunk as Buffer);
   }
   if (size === 0) return {};
@@ -137,6 +143,27 @@ async function readJson(call: ApiCall): Promise<unknown> {
     return JSON.parse(Buffer.concat(chunks).toString());
   } catch (error) {
     throw new OffingError("invalid", `the request body is not JSON: ${messageOf(error)}`);
+  }
+}
+
+function tooLarge(maxBytes: number): OffingError {
+  return new OffingError("too_large", `this request's body may have at most ${maxBytes / 1024 / 1024} MiB`);
+}
+
+function noSuchRoute(call: ApiCall): OffingError {
+  return new OffingError("not_found", `there is no ${call.req.method} ${call.req.path} in this API`);
+}
+
+/** NUL and lone surrogates are in no name, and PostgreSQL takes neither. */
+function refuseUnstorable(value: unknown): void {
+  if (typeof value === "string") {
+    if (value.includes("\0") || !value.isWellFormed())
+      throw new OffingError("invalid", "the request holds text with a NUL or half a character in it");
+  } else if (typeof value === "object" && value !== null) {
+    for (const [key, item] of Object.entries(value)) {
+      refuseUnstorable(key);
+      refuseUnstorable(item);
+    }
   }
 }
 
@@ -152,10 +179,11 @@ function parse(schema: z.ZodType, given: unknown): Record<string, unknown> {
   );
 }
 
-function problem(error: OffingError): Response {
+export function problem(error: OffingError): Response {
   const body = toProblem(error);
   const headers: Record<string, string> = {
     "content-type": "application/problem+json",
+    "cache-control": "no-store",
     "x-content-type-options": "nosniff",
   };
   if (body.status === 401) headers["www-authenticate"] = 'Bearer realm="Offing"';

@@ -13,6 +13,7 @@ export type IdPrefix =
   | "dep"
   | "ins"
   | "req"
+  | "lin"
   | "ses"
   | "prc"
   | "upl";
@@ -22,11 +23,21 @@ export type IdPrefix =
  * milliseconds (ids of one noun sort by age) and 80 random bits.
  */
 export function newId(prefix: IdPrefix, now = Date.now()): string {
-  let time = "";
-  for (let i = 0, rest = now; i < 10; i++, rest = Math.floor(rest / 32)) {
-    time = ALPHABET[rest % 32]! + time;
+  return `${prefix}_${base32(now, 10)}${randomText(16)}`;
+}
+
+function base32(value: number, length: number): string {
+  let text = "";
+  for (let i = 0, rest = value; i < length; i++, rest = Math.floor(rest / 32)) {
+    text = ALPHABET[rest % 32]! + text;
   }
-  return `${prefix}_${time}${randomText(16)}`;
+  return text;
+}
+
+/** Ids that sort in the order they were made, also within one millisecond of `at`. */
+export function orderedIds(prefix: IdPrefix): (at: number) => string {
+  let made = 0;
+  return (at) => `${prefix}_${base32(at, 10)}${base32(made++, 6)}${randomText(10)}`;
 }
 
 /** Asking the kernel for many bytes at once costs little more than for a few. */

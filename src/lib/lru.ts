@@ -1,47 +1,41 @@
-/** A map that keeps its `limit` most recently used entries and forgets the rest. */
+/**
+ * A map that keeps at least the `limit` most recently used entries and at
+ * most twice as many. It keeps two generations instead of an order: moving an
+ * entry at every use would leave outgrown tables behind, through which
+ * short-lived objects survive young collections.
+ */
 export class Lru<K, V> {
   readonly #limit: number;
-  readonly #entries = new Map<K, V>();
-  readonly #recent = { key: undefined as K | undefined };
+  #young = new Map<K, V>();
+  #old = new Map<K, V>();
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   get(key: K): V | undefined {
-    const value = this.#entries.get(key);
-    // Moving an entry that is last already would only cost.
-    if (value !== undefined && this.#recent.key !== key) {
-      this.#entries.delete(key);
-      this.#entries.set(key, value);
-      this.#recent.key = key;
-    }
-    return value;
+    const value = this.#young.get(key);
+    if (value !== undefined || this.#old.size === 0) return value;
+    const older = this.#old.get(key);
+    if (older !== undefined) this.set(key, older);
+    return older;
   }
 
   set(key: K, value: V): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    this.#recent.key = key;
-    if (this.#entries.size > this.#limit) {
-      for (const oldest of this.#entries.keys()) {
-        this.#entries.delete(oldest);
-        break;
-      }
+    if (this.#young.size >= this.#limit && !this.#young.has(key)) {
+      this.#old = this.#young;
+      this.#young = new Map();
     }
+    this.#young.set(key, value);
   }
 
   delete(key: K): boolean {
-    if (this.#recent.key === key) this.#recent.key = undefined;
-    return this.#entries.delete(key);
+    const old = this.#old.delete(key);
+    return this.#young.delete(key) || old;
   }
 
   clear(): void {
-    this.#recent.key = undefined;
-    this.#entries.clear();
+    this.#young.clear();
+    this.#old.clear();
   }
 }

@@ -15,7 +15,7 @@ export async function deployExample(
   stop: AbortSignal,
 ): Promise<void> {
   const key = readFileSync(system.ownerKeyFile, "utf8").trim();
-  const client = createClient({ url: system.url, key });
+  const client = createClient({ url: system.localUrl, key });
   const at = { organization: "default", server: "hello" };
   say("Deploying the example…");
   const bundle = await bundleFolder(folder);
@@ -25,7 +25,7 @@ export async function deployExample(
       server: at.server,
       source: { kind: "upload", upload: id, commit: bundle.commit, name: bundle.name },
     });
-    const cli = { url: system.url, key, client, json: false, organization: async () => at.organization };
+    const cli = { url: system.localUrl, key, client, json: false, organization: async () => at.organization };
     const build = await Promise.race([
       followBuildLog(cli, { ...at, build: started.id }, true, (line) => say(lineText(line))),
       new Promise<undefined>((resolve) => stop.addEventListener("abort", () => resolve(undefined))),

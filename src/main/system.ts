@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { indexHosts, readIndexes } from "../build/install/indexes.ts";
 import { locateArtifact } from "../build/package.ts";
@@ -57,6 +57,8 @@ export interface SystemOptions {
 /** A running Offing: everything wired, listening. */
 export interface System {
   readonly url: string;
+  /** Where programs on this machine reach it, whatever its public URL and whatever resolves names. */
+  readonly localUrl: string;
   readonly dataDir: string;
   readonly ownerKeyFile: string;
   /** Whether this start made the organization `default`. */
@@ -147,6 +149,9 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
       ...(config.isolation === undefined ? {} : { isolation: config.isolation }),
     }),
   );
+  // Without mounts of their own, instances under other uids read their code by its path; nothing is listable on the way.
+  const shared = runner.isolation.layer === "landlock" && process.getuid?.() === 0;
+  chmodSync(dataDir, shared ? 0o711 : 0o700);
 
   // Gateway
   const pools = closing.add(createPools());
@@ -229,6 +234,7 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
 
   return {
     url: publicUrl,
+    localUrl: `http://${localAddress(config.host)}:${port}`,
     dataDir,
     ownerKeyFile,
     runner,
@@ -238,6 +244,12 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
     killed: processes.killed,
     close: () => closing.close(),
   };
+}
+
+function localAddress(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Where a browser on this machine finds a listener: the name, for loopback and for all interfaces. */

@@ -76,7 +76,7 @@ export async function up(argv: readonly string[], env: NodeJS.ProcessEnv): Promi
   process.on("unhandledRejection", (error) =>
     log.error("an error nobody waited for", { error: messageOf(error) }),
   );
-  writeRunFile(runFile, system.url);
+  writeRunFile(runFile, system.localUrl);
   if (system.killed > 0) {
     progress(
       "The program was killed last time. Nothing that was acknowledged is lost; request records and log lines of its last second may be.",

@@ -33,11 +33,15 @@ export const meta = {
 
 const none: JsonObject = Object.freeze({});
 
-/** Reads one posted body (JSON-RPC 2.0). `depth` bounds how deep values may nest. */
+/**
+ * Reads one posted body (JSON-RPC 2.0). `depth` bounds how deep values may nest.
+ * A key that occurs twice in one object of the outer three levels (message,
+ * params, and what stands directly in params) is refused: readers differ in
+ * which of the two counts, so the server could see another than was judged.
+ */
 export function readMessage(bytes: Buffer, depth: number): Message {
-  if (deeperThan(bytes, depth)) {
-    return invalid("invalidRequest", `The body nests deeper than ${depth} levels.`);
-  }
+  const members = outerMembers(bytes, depth);
+  if (members < 0) return invalid("invalidRequest", `The body nests deeper than ${depth} levels.`);
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString());
@@ -46,6 +50,9 @@ export function readMessage(bytes: Buffer, depth: number): Message {
   }
   if (Array.isArray(value)) return { kind: "batch" };
   if (!isObject(value)) return invalid("invalidRequest", "The body is not a JSON-RPC message.");
+  if (members !== countMembers(value, 1)) {
+    return invalid("invalidRequest", "A key occurs twice in one object of the body.");
+  }
   if (value["jsonrpc"] !== "2.0") return invalid("invalidRequest", 'The body lacks "jsonrpc": "2.0".');
   const { id, method, params } = value;
   if (method === undefined) {
@@ -115,21 +122,41 @@ function invalid(code: "parse" | "invalidRequest", reason: string): Message {
   return { kind: "invalid", code, reason };
 }
 
-/** Whether JSON in `bytes` nests deeper than `limit`; linear, and free for short bodies. */
-function deeperThan(bytes: Buffer, limit: number): boolean {
-  // Each level needs an opening and a closing byte.
-  if (bytes.length < 2 * limit) return false;
+/** Levels whose keys must be unique: all that is judged by stands in them. */
+const JUDGED_LEVELS = 3;
+
+/**
+ * How many members (`"key": value`) the objects of the judged levels have in
+ * JSON text, counted by their colons; -1 when anything nests deeper than `limit`.
+ */
+function outerMembers(bytes: Buffer, limit: number): number {
+  const { length } = bytes;
   let depth = 0;
-  let inString = false;
-  for (let i = 0; i < bytes.length; i++) {
+  let members = 0;
+  for (let i = 0; i < length; i++) {
     const byte = bytes[i]!;
-    if (inString) {
-      if (byte === 92) i++;
-      else if (byte === 34) inString = false;
-    } else if (byte === 34) inString = true;
-    else if (byte === 123 || byte === 91) {
-      if (++depth > limit) return true;
+    // Most bytes are letters and digits, or within strings.
+    if (byte === 34) {
+      for (i++; i < length && bytes[i] !== 34; i++) if (bytes[i] === 92) i++;
+    } else if (byte === 58) {
+      if (depth <= JUDGED_LEVELS) members++;
+    } else if (byte === 123 || byte === 91) {
+      if (++depth > limit) return -1;
     } else if (byte === 125 || byte === 93) depth--;
   }
-  return false;
+  return members;
+}
+
+/** The same count in a parsed value, in which each key is there once. */
+function countMembers(value: object, depth: number): number {
+  let members = 0;
+  const isArray = Array.isArray(value);
+  for (const key in value) {
+    if (!isArray) members++;
+    const inner: unknown = (value as JsonObject)[key];
+    if (depth < JUDGED_LEVELS && typeof inner === "object" && inner !== null) {
+      members += countMembers(inner, depth + 1);
+    }
+  }
+  return members;
 }

@@ -89,6 +89,27 @@ export function keepLogs(level: string): Rewrite {
   };
 }
 
+/** What of a server's capabilities a request through this gateway can reach. */
+const reachable = ["tools", "prompts", "resources", "completions", "logging", "experimental", "extensions"];
+/** Told or asked for on streams of their own, which are not carried yet. */
+const unreachable = new Set(["listChanged", "subscribe", "io.modelcontextprotocol/tasks"]);
+
+/**
+ * The answer to `initialize` or `server/discover` without what cannot be used
+ * here: list changes, subscriptions and tasks.
+ */
+export function announceReachable(message: JsonObject): JsonObject {
+  const result = message["result"];
+  if (!isObject(result) || !isObject(result["capabilities"])) return message;
+  const capabilities: Record<string, unknown> = {};
+  for (const name of reachable) {
+    const given = result["capabilities"][name];
+    if (!isObject(given)) continue;
+    capabilities[name] = Object.fromEntries(Object.entries(given).filter(([key]) => !unreachable.has(key)));
+  }
+  return { ...message, result: { ...result, capabilities } };
+}
+
 /** The result of `server/discover` for a server that does not speak it, from its manifest. */
 export function discoverResult(manifest: Manifest): JsonObject {
   const capabilities: Record<string, unknown> = {};

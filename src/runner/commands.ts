@@ -1,9 +1,10 @@
-import { chmodSync, existsSync, lchownSync, lstatSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync } from "node:fs";
+import { lchown, lstat, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pythonFolder } from "./interpreter.ts";
 import type { Cell, Mount } from "./layers/cell.ts";
 import { launch, type Exit, type Machine } from "./layers/launch.ts";
-import { readLines } from "./read-lines.ts";
+import { readLines } from "../lib/read-lines.ts";
 import { makeTmp, type Claim, type RunFolder } from "./run-folder.ts";
 
 const TMP_BYTES = 1024 * 1024 * 1024;
@@ -39,12 +40,20 @@ export interface Sandbox {
  * followed. A file with more than one name stays as it is: its other name may
  * be somebody else's.
  */
-function give(path: string, uid: number, gid: number): void {
-  const found = lstatSync(path);
+async function give(path: string | Buffer, uid: number, gid: number): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    // Deeper than a path can name; nobody reads it either.
+    if (error.code === "ENAMETOOLONG") return undefined;
+    throw error;
+  });
+  if (!found) return;
   if (!found.isDirectory() && found.nlink > 1) return;
-  lchownSync(path, uid, gid);
+  await lchown(path, uid, gid);
   if (!found.isDirectory()) return;
-  for (const entry of readdirSync(path)) give(join(path, entry), uid, gid);
+  // Names as bytes: not every one that a program makes is UTF-8.
+  for (const name of await readdir(path, { encoding: "buffer" })) {
+    await give(Buffer.concat([Buffer.from(path), Buffer.from("/"), name]), uid, gid);
+  }
 }
 
 /**
@@ -119,7 +128,7 @@ export function createSandbox(machine: Machine, folder: RunFolder): Sandbox {
       const writable = command.mounts.filter((mount) => mount.writable).map((mount) => mount.source);
       const platform = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
       try {
-        if (uid !== null) for (const path of writable) give(path, uid, uid);
+        if (uid !== null) for (const path of writable) await give(path, uid, uid);
         if (uid !== null && command.network.kind === "proxy") openSocket(command.network.proxySocket);
         const mate = await launch(machine, cellOf(command, machine, claim), String(claim.number));
         const stop = (): void => mate.kill();
@@ -137,7 +146,7 @@ export function createSandbox(machine: Machine, folder: RunFolder): Sandbox {
         return told(exit, command);
       } finally {
         if (uid !== null)
-          for (const path of writable) if (existsSync(path)) give(path, platform.uid, platform.gid);
+          for (const path of writable) if (existsSync(path)) await give(path, platform.uid, platform.gid);
         claim.release();
       }
     },

@@ -4,7 +4,9 @@ import { newId } from "../lib/ids.ts";
 import { environmentInterpreter, pythonFolder } from "./interpreter.ts";
 import type { Limits } from "./layers/cell.ts";
 import { launch, type Cellmate, type Exit, type Machine } from "./layers/launch.ts";
-import { readLines } from "./read-lines.ts";
+import { printable } from "../lib/printable.ts";
+import { readLines } from "../lib/read-lines.ts";
+import { parseMessage, type Ready } from "./channel.ts";
 import { makeTmp, type Claim, type RunFolder } from "./run-folder.ts";
 import { StartError, type Lines, type LocatedArtifact, type ServerLine, type Target } from "./runner.ts";
 
@@ -31,33 +33,6 @@ export interface Instance {
   /** Asks it to end, and after three seconds makes it. Resolves when nothing of it is left. */
   stop(): Promise<void>;
 }
-
-interface Failed {
-  readonly reason: "load";
-  readonly message: string;
-  readonly hint: string | null;
-  readonly traceback: string | null;
-}
-
-interface Ready {
-  readonly kind: string;
-  readonly versions: {
-    readonly python: string;
-    readonly fastmcp: string | null;
-    readonly mcp: string | null;
-  };
-}
-
-type Message =
-  | { readonly ready: Ready }
-  | { readonly failed: Failed }
-  | {
-      readonly line: {
-        readonly stream: "stdout" | "stderr";
-        readonly text: string;
-        readonly request: string | null;
-      };
-    };
 
 /** Variables of every instance. What the server's scope sets wins, but for the places that only the sandbox knows. */
 function environment(located: LocatedArtifact, bin: string, tmp: string): Record<string, string> {
@@ -93,7 +68,8 @@ export async function startInstance(
   const id = newId("ins", options.clock.now());
   const began = options.clock.monotonic();
   const output: string[] = [];
-  const write = (stream: ServerLine["stream"], text: string, request: string | null): void => {
+  const write = (stream: ServerLine["stream"], said: string, request: string | null): void => {
+    const text = printable(said);
     if (stream !== "system") {
       output.push(text);
       if (output.length > OUTPUT_KEPT) output.shift();
@@ -111,7 +87,7 @@ export async function startInstance(
       "isolation",
       `The sandbox for the instance could not be made: ${(error as Error).message}`,
       {
-        hint: "This is a fault of the machine or of the platform, not of the server. `offing doctor` shows what the machine can isolate with.",
+        hint: "This is a fault of the machine or of the platform, not of the server. What this machine isolates with stands in the start-up message of `offing up`.",
       },
     );
   }
@@ -203,18 +179,12 @@ function readiness(
 ): Promise<Ready> {
   return new Promise((resolve, reject) => {
     const heard = (text: string): void => {
-      let message: Message;
-      try {
-        message = JSON.parse(text) as Message;
-      } catch {
-        // The server's own code can write to the channel; it speaks only for itself.
-        return;
-      }
-      if ("line" in message) write(message.line.stream, message.line.text, message.line.request);
-      else if ("ready" in message) resolve(message.ready);
-      else if ("failed" in message) {
-        const { message: said, hint, traceback } = message.failed;
-        reject(new StartError("load", said, { hint, traceback }));
+      const message = parseMessage(text);
+      if (message?.type === "line") write(message.stream, message.text, message.request);
+      else if (message?.type === "ready") resolve(message.ready);
+      else if (message?.type === "failed") {
+        const { hint, traceback } = message;
+        reject(new StartError("load", message.message, { hint, traceback }));
       }
     };
     void readLines(mate.control, heard, LONGEST_MESSAGE).then(() =>

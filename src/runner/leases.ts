@@ -1,6 +1,6 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
-import { readLines } from "./read-lines.ts";
+import { readLines } from "../lib/read-lines.ts";
 import { StartError, type Isolation, type Lease, type Runner, type Target } from "./runner.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import type { FromClient, FromRunner } from "./leases.ts";
-import { readLines } from "./read-lines.ts";
+import { readLines } from "../lib/read-lines.ts";
 import { StartError, type Isolation, type Lease, type Runner, type Target } from "./runner.ts";
 
 /** A refusal carries a traceback and the last lines of a server. */

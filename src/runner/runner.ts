@@ -1,3 +1,5 @@
+import { printable } from "../lib/printable.ts";
+
 /** One artifact with the variables of one scope, of one server of one organization. */
 export interface Target {
   readonly organization: string;
@@ -87,10 +89,11 @@ export class StartError extends Error {
     message: string,
     detail: { traceback?: string | null; hint?: string | null; output?: readonly string[] } = {},
   ) {
-    super(message);
+    // The server chose many of these words; none of them may command a terminal.
+    super(printable(message, true));
     this.reason = reason;
-    this.traceback = detail.traceback ?? null;
-    this.hint = detail.hint ?? null;
+    this.traceback = detail.traceback == null ? null : printable(detail.traceback, true);
+    this.hint = detail.hint == null ? null : printable(detail.hint, true);
     this.output = detail.output ?? [];
   }
 }

@@ -42,10 +42,7 @@ export async function migrate(pool: pg.Pool): Promise<void> {
         await client.query("commit");
       } catch (error) {
         await client.query("rollback");
-        throw new MigrationError(
-          `the migration ${name} failed: ${messageOf(error)}`,
-          { cause: error },
-        );
+        throw new MigrationError(`the migration ${name} failed: ${messageOf(error)}`, { cause: error });
       }
     }
   } finally {

@@ -28,31 +28,42 @@ export async function openNotices(
 ): Promise<Notices> {
   const listeners = new Map<string, Set<(subject: string | null) => void>>();
   let closed = false;
+  let reconnecting = false;
   let client = await connect();
 
   async function connect(): Promise<pg.Client> {
     const next = new pg.Client(connection);
     next.on("notification", ({ channel, payload }) => tell(channel, payload ?? null));
     next.on("error", (error) => log.warn("the listening connection broke", { error: error.message }));
+    try {
+      await next.connect();
+      for (const channel of ["changes", "builds", "records", "lines"])
+        await next.query(`listen offing_${channel}`);
+    } catch (error) {
+      await next.end().catch(() => {});
+      throw error;
+    }
+    // Only a connection that stood: one that never came ends too, and has its own next attempt.
     next.on("end", () => {
-      if (!closed) void reconnect();
+      if (!closed && !reconnecting) void reconnect();
     });
-    await next.connect();
-    for (const channel of ["changes", "builds", "records", "lines"])
-      await next.query(`listen offing_${channel}`);
     return next;
   }
 
   async function reconnect(): Promise<void> {
+    reconnecting = true;
     for (let wait = 50; !closed; wait = Math.min(wait * 2, 2000)) {
       await new Promise((resolve) => setTimeout(resolve, wait));
       try {
         client = await connect();
+        if (closed) return await client.end();
         await onReconnect?.();
+        reconnecting = false;
         for (const channel of listeners.keys()) tell(channel, null);
         return;
       } catch (error) {
         log.warn("the listening connection is not back yet", { error: messageOf(error) });
+        await client.end().catch(() => {});
       }
     }
   }

@@ -31,7 +31,11 @@ export async function joinProcesses(
     lock: string;
   }>`select ('x' || left(md5(${id}), 15))::bit(60)::bigint as lock`.execute(db);
   const lock = rows[0]!.lock;
-  const hold = () => notices.query("select pg_advisory_lock($1::bigint)", [lock]);
+  const hold = async () => {
+    await notices.query("select pg_advisory_lock($1::bigint)", [lock]);
+    // While the lock's connection was away, another program may have held us to be dead.
+    await db.updateTable("processes").set({ ended_at: null, killed: false }).where("id", "=", id).execute();
+  };
 
   const sweep = () =>
     db.transaction().execute(async (tx) => {
@@ -59,7 +63,9 @@ export async function joinProcesses(
   const killed = await sweep();
   await db.insertInto("processes").values({ id, lock }).execute();
   const timer = setInterval(() => {
-    sweep().catch((error: unknown) => log.warn("killed programs could not be looked for", { error: messageOf(error) }));
+    sweep().catch((error: unknown) =>
+      log.warn("killed programs could not be looked for", { error: messageOf(error) }),
+    );
   }, SWEEP_MS);
   return {
     killed,

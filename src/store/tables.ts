@@ -251,4 +251,5 @@ interface RequestRow {
   t_total: number;
   trace: string | null;
   span: string | null;
+  written_at: Date | null;
 }

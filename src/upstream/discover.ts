@@ -1,4 +1,4 @@
-import { canonicalHash } from "../mcp/canonical.ts";
+import { canonicalHash } from "../lib/canonical.ts";
 import { isObject, type JsonObject, meta } from "../mcp/envelope.ts";
 import { codes } from "../mcp/errors.ts";
 import type { Capability, CapabilityKind, Manifest } from "../mcp/manifest.ts";

@@ -1,13 +1,21 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Fixture, fixtures, malicious, repository } from "../fixtures/repositories.ts";
 import { type GitHost, gitHost } from "../fixtures/git-host.ts";
+import { noSandboxHere, python } from "../fixtures/environments.ts";
 import { describeIf } from "../needs.ts";
 import { call } from "../runner/harness.ts";
-import { bwrap, buildWorld, type BuildWorld, type Outcome, type Parts, realParts } from "./world.ts";
+import { buildWorld, type BuildWorld, type Outcome, type Parts, realParts } from "./world.ts";
 
-describeIf(bwrap !== undefined, "bubblewrap is not here")("a repository", () => {
+describeIf(noSandboxHere === null, noSandboxHere ?? "")("a repository", () => {
   let parts: Parts;
   let world: BuildWorld;
   let host: GitHost;
@@ -60,24 +68,92 @@ describeIf(bwrap !== undefined, "bubblewrap is not here")("a repository", () => 
   }
 
   it(
-    "whose setup.py reaches outside changes nothing there and learns nothing",
-    { timeout: 180_000 },
+    "whose setup.py reaches outside changes nothing there, learns nothing, and leaves nothing running",
+    { timeout: 240_000 },
     async () => {
       const { cacheDir, dataDir } = world.services;
-      const canary = join(dataDir, "canary");
+      const secret = join(dataDir, "canary");
       await mkdir(dataDir, { recursive: true });
-      await writeFile(canary, "canary-3f9c", { mode: 0o644 });
-      const outcome = await buildOf(
-        "malicious",
-        malicious(canary, [canary, cacheDir, join(cacheDir, "uv"), dataDir, "/usr", "/etc"]),
-      );
-      expect(await readFile(canary, "utf8")).toBe("canary-3f9c");
-      expect(JSON.stringify(outcome.events)).not.toContain("canary-3f9c");
-      // It did run, or the test would show nothing.
-      expect(outcome.lines.join("\n")).toMatch(/building|Building/);
-      for (const folder of [cacheDir, join(cacheDir, "uv"), dataDir, "/usr", "/etc"]) {
+      await writeFile(secret, "canary-3f9c", { mode: 0o666 });
+      const server = createServer((_request, response) => response.end("reached"));
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      const sleeps = `${90_000_000 + process.pid}`;
+      const folders = [
+        cacheDir,
+        join(cacheDir, "uv"),
+        join(cacheDir, "tools"),
+        dataDir,
+        "/usr",
+        "/etc",
+        "/build",
+      ];
+      const fixture = malicious({ secret, folders, port, sleeps });
+      process.env["OFFING_CANARY"] = "canary-3f9c";
+      const outcome = await buildOf("malicious", fixture);
+
+      expect(outcome.error).toBeNull();
+      const target = {
+        organization: "org_one",
+        server: "srv_one",
+        artifact: outcome.built?.artifact.digest ?? "",
+        scope: "production",
+      };
+      const lease = await parts.runner.acquire(target);
+      // That there is a report shows that it ran.
+      const report = JSON.parse(await call(lease.address, "report")) as Record<string, string>;
+      lease.release();
+      expect(Object.keys(report)).toContain("read");
+      const { environment, bomb, "poison /build": own, ...others } = report;
+      for (const [what, came] of Object.entries(others)) {
+        // A child of its own and a folder of its own are no harm while it runs.
+        if (what !== "daemon" && what !== "leave") expect(`${what} ${came}`).not.toContain("done");
+      }
+      // Its own folder is writable, or the other refusals would show nothing.
+      expect(own).toContain("done");
+      expect(bomb).toContain("Resource temporarily unavailable");
+      expect(environment).not.toMatch(/OFFING|DATABASE|PG/);
+      expect(report["ask"]).toContain("403");
+      expect(await readFile(secret, "utf8")).toBe("canary-3f9c");
+      expect(JSON.stringify([report, outcome.events])).not.toContain("canary-3f9c");
+      // eslint-disable-next-line no-control-regex
+      expect(outcome.lines.join("")).not.toMatch(/[\0-\x08\x0B-\x1F\x7F-\x9F]/);
+      for (const folder of folders.slice(0, -1)) {
         await expect(readFile(join(folder, "poison"))).rejects.toMatchObject({ code: "ENOENT" });
       }
+      expect(processesNaming(`sleep ${sleeps}`)).toEqual([]);
+      expect(await readdir(join(dataDir, "builds"))).toEqual([]);
+      server.close();
     },
   );
+
+  it("and the same attempts, made without a sandbox, come through", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "offing-attempts-"));
+    await writeFile(join(folder, "canary"), "canary-3f9c");
+    const server = createServer((_request, response) => response.end("reached"));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const fixture = malicious({ secret: join(folder, "canary"), folders: [folder], port, sleeps: "0.01" });
+    const file = join(folder, "attempts.py");
+    await writeFile(file, String(fixture.files["evil/attempts.py"]));
+    const { stdout } = await promisify(execFile)(python, [file], { env: { PATH: process.env["PATH"] } });
+    const report = JSON.parse(stdout) as Record<string, string>;
+    for (const what of ["read", "write", `poison ${folder}`, "dial", "ask", "processes", "daemon"])
+      expect(`${what} ${report[what]}`).toContain("done");
+    server.close();
+  });
 });
+
+/** Command lines of running processes that are exactly this. */
+function processesNaming(line: string): string[] {
+  return readdirSync("/proc").flatMap((entry) => {
+    try {
+      const found = readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+      return found === line ? [entry] : [];
+    } catch {
+      return [];
+    }
+  });
+}

@@ -4,14 +4,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Step } from "../../src/build/build.ts";
-import { readIndexes } from "../../src/build/install/indexes.ts";
-import { findUv } from "../../src/build/install/tool.ts";
 import { locateArtifact } from "../../src/build/package.ts";
 import { bundleFolder } from "../../src/cli/bundle.ts";
+import { noSandboxHere, uv } from "../fixtures/environments.ts";
 import { describeIf } from "../needs.ts";
 import { commit, repository, type Repository } from "../fixtures/repositories.ts";
 import {
-  bwrap,
   buildWorld,
   type BuildWorld,
   type Outcome,
@@ -129,7 +127,7 @@ describe("an installation", () => {
   });
 });
 
-describeIf(bwrap !== undefined, "bubblewrap is not here")("a project with uv.lock", () => {
+describeIf(noSandboxHere === null, noSandboxHere ?? "")("a project with uv.lock", () => {
   let parts: Parts;
   let world: BuildWorld;
   beforeAll(async () => {
@@ -152,10 +150,7 @@ dependencies = ["anyio<4.9", "mcp ; python_version < '3'"]
 dev = ["iniconfig"]
 `;
     const made = await repository("locked", { "main.py": "mcp = 1\n", "pyproject.toml": pyproject });
-    const { cacheDir, env } = world.services;
-    const signal = AbortSignal.timeout(60_000);
-    const uv = await findUv({ cacheDir, env, signal, say: () => {} }, await readIndexes(env));
-    await run(uv, ["lock", "--quiet"], { cwd: made.path });
+    await run(await uv(), ["lock", "--quiet"], { cwd: made.path });
     // The list now allows more than the lock says, and the lock wins.
     await commit(made.path, { "pyproject.toml": pyproject });
     const outcome = await buildOf(world, made);

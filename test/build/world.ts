@@ -12,10 +12,8 @@ import { createInspector } from "../../src/domain/builds/inspect.ts";
 import { createLocalRunner, type LocalRunner } from "../../src/runner/local.ts";
 import { createGuard, type HostPort } from "../../src/upstream/guard.ts";
 import { createPools } from "../../src/upstream/pool.ts";
-import { python, tool } from "../fixtures/environments.ts";
-
-/** Wheels and uv itself are fetched once for all tests of this user. */
-const sharedCache = join(tmpdir(), `offing-test-cache-${process.getuid?.() ?? 0}`);
+import { testCache } from "../cache.ts";
+import { bwrap, python } from "../fixtures/environments.ts";
 
 /** A runner with its sandbox and an inspector, on artifacts that builds of this file make. */
 export interface Parts {
@@ -26,15 +24,13 @@ export interface Parts {
   close(): Promise<void>;
 }
 
-export const bwrap = tool("bwrap");
-
 /** The real sandbox, runner and discovery. */
 export async function realParts(): Promise<Parts> {
   const root = await mkdtemp(join(tmpdir(), "offing-build-"));
   const dataDir = join(root, "data");
   const runner = await createLocalRunner({
     python,
-    bwrap: bwrap ?? null,
+    bwrap,
     artifacts: { locate: async (digest) => ({ ...(await locateArtifact(dataDir, digest)), variables: {} }) },
     lines: { write: () => {} },
   });
@@ -104,7 +100,7 @@ export async function buildWorld(
   const allow: HostPort[] = [];
   const services: BuildServices = {
     dataDir: parts.dataDir ?? join(root, "data"),
-    cacheDir: parts.cacheDir ?? sharedCache,
+    cacheDir: parts.cacheDir ?? testCache,
     guard: createGuard({ allow: () => allow, own: () => [], trustedHosts: () => hosts }),
     sandbox: parts.sandbox ?? noSandbox,
     inspector: parts.inspector ?? noInspector,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { canonicalHash } from "../../src/mcp/canonical.ts";
+import { canonicalHash } from "../../src/lib/canonical.ts";
 import { discover, type DiscoverOptions } from "../../src/upstream/discover.ts";
 import { createPools } from "../../src/upstream/pool.ts";
 import { json, type Received, ScriptedUpstream } from "./scripted.ts";

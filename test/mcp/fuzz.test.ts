@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Lru } from "../../src/lib/lru.ts";
 import { type Keyring, openBytes, openToken, sealBytes, sealToken } from "../../src/lib/seal.ts";
 import { SseCounter, type SseEvent, SseReader, sseMessage, SseTooLarge } from "../../src/lib/sse.ts";
-import { canonicalHash, canonicalJson } from "../../src/mcp/canonical.ts";
+import { canonicalHash, canonicalJson } from "../../src/lib/canonical.ts";
 import { headerText, readMessage, toHandshake } from "../../src/mcp/envelope.ts";
 import { toStateless } from "../../src/mcp/translate.ts";
 

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { onTestFinished, vi } from "vitest";
 import { createLocalRunner, type LocalRunner, type LocalRunnerOptions } from "../../src/runner/local.ts";
 import type { LocatedArtifact, ServerLine, StartError, Target } from "../../src/runner/runner.ts";
-import { environment, python, tool } from "../fixtures/environments.ts";
+import { bwrap, environment, python } from "../fixtures/environments.ts";
 
 // Instances are real Python servers: one start takes a second, on a busy machine several.
 vi.setConfig({ testTimeout: 60_000 });
@@ -41,7 +41,7 @@ export async function world(options: Partial<LocalRunnerOptions> = {}): Promise<
   const waiting = new Set<(line: ServerLine) => void>();
   const runner = await createLocalRunner({
     python,
-    bwrap: tool("bwrap") ?? null,
+    bwrap,
     artifacts: {
       locate: async (artifact) => {
         const located = artifacts.get(artifact);

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { offerRunner } from "../../src/runner/leases.ts";
 import { createLocalRunner } from "../../src/runner/local.ts";
 import { connectRunner } from "../../src/runner/remote.ts";
-import { environment, python, tool } from "../fixtures/environments.ts";
+import { bwrap, environment, python } from "../fixtures/environments.ts";
 import { call, code, fastmcp4, fastmcpServer, startError, world } from "./harness.ts";
 
 const server = fastmcpServer(`
@@ -125,7 +125,7 @@ async function order() {
   return {
     folder,
     python,
-    bwrap: tool("bwrap") ?? null,
+    bwrap,
     code: code({ "main.py": server }),
     environment: await environment(fastmcp4),
     runDir: join(folder, "run"),

@@ -51,27 +51,31 @@ async def get(ctx: Context) -> str:
   },
 );
 
-test("modules beside the entrypoint, at the root and in named folders are importable, in that order", async () => {
+test("modules beside the entrypoint, in named folders and at the root are importable, in that order, the root after the packages", async () => {
   const { runner, deploy } = await world();
   const target = await deploy({
     entrypoint: "app/main.py",
     pythonPath: ["src"],
     files: {
       "app/main.py": fastmcpServer(`
-import first, second, third
+import first, second, third, fourth
 @mcp.tool
 def where() -> str:
-    return " ".join([first.HERE, second.HERE, third.HERE, os.getcwd(), str(sys.argv[1:])])
+    return " ".join([first.HERE, second.HERE, third.HERE, fourth.HERE, os.getcwd(), str(sys.argv[1:])])
 `),
       "app/first.py": "HERE = 'app'",
       "first.py": "HERE = 'root'",
       "second.py": "HERE = 'root'",
+      "fourth.py": "HERE = 'root'",
+      // The packages of the same names are installed, and the server needs them.
+      "mcp/__init__.py": "raise RuntimeError('the root hides mcp')",
+      "anyio.py": "raise RuntimeError('the root hides anyio')",
       "src/second.py": "HERE = 'src'",
       "src/third.py": "HERE = 'src'",
     },
   });
   const { address } = await runner.acquire(target);
-  expect(await call(address, "where")).toBe("app root src /code []");
+  expect(await call(address, "where")).toBe("app src src root /code []");
 });
 
 test.each([

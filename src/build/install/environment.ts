@@ -96,6 +96,7 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
   const fresh = join(dirname(path), `.new-${recipe.key.slice(0, 16)}-${process.pid}-${Date.now()}`);
   await mkdir(dirname(path), { recursive: true });
   await sweep(dirname(path));
+  const uncount = context.disk.add(fresh);
   try {
     const list = join(context.work, "install.txt");
     await writeFile(list, recipe.list);
@@ -121,6 +122,8 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
       throw uvFailure(uv, installed, "The dependencies could not be installed");
     }
     await compileAll(context, interpreter.executable, join(fresh, "lib"));
+    await context.disk.check();
+    context.signal.throwIfAborted();
     const packages = await installedPackages(fresh);
     await writeFile(join(fresh, MARKER), JSON.stringify({ key: recipe.key, packages }));
     await rename(fresh, path).catch(async (error: Error) => {
@@ -129,6 +132,7 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
     });
     return { key: recipe.key, path, private: isPrivate, packages, reused: false };
   } finally {
+    uncount();
     await removeFolder(fresh);
   }
 }

@@ -18,13 +18,18 @@ export function parseLock(text: string): Locked[] {
   return text
     .replace(/\\\r?\n/g, " ")
     .split(/\r?\n/)
-    .map((line) => line.replace(/(?:^|\s)#.*$/, "").trim())
+    .map((line) =>
+      line
+        .replace(/\s+/g, " ")
+        .replace(/(?:^| )#.*$/, "")
+        .trim(),
+    )
     .filter((line) => line !== "" && !line.startsWith("--"))
     .map((line) => {
       const hashes = [...line.matchAll(/--hash[= ](\S+)/g)].map((match) => match[1] ?? "");
       const requirement = line
-        .replace(/\s*--hash[= ]\S+/g, "")
-        .replace(/^(?:-e|--editable)\s+/, "")
+        .replace(/ --hash[= ]\S+/g, "")
+        .replace(/^(?:-e|--editable) /, "")
         .trim();
       return {
         name: requirementName(requirement) ?? null,

@@ -66,7 +66,7 @@ async function compile(uv: Uv, wanted: Wanted): Promise<Locked[]> {
   await writeInput(uv, wanted.requirements, wanted.constraints);
   const constraint = (folder: string): string[] =>
     wanted.constraints.length > 0 ? ["--constraint", `${folder}/constraints.txt`] : [];
-  if (!wanted.requirements.some(needsBuild)) {
+  if (![...wanted.requirements, ...wanted.constraints].some(needsBuild)) {
     const folder = inputFolder(uv.context);
     const out = join(uv.context.work, "lock.txt");
     const args = [
@@ -160,6 +160,7 @@ async function writeInput(
 ): Promise<void> {
   const folder = inputFolder(uv.context);
   await mkdir(folder, { recursive: true });
+  // What trusted uv gets has no line ends inside (needsBuild); inside the sandbox they do no harm.
   await writeFile(join(folder, "requirements.txt"), `${requirements.join("\n")}\n`);
   await writeFile(join(folder, "constraints.txt"), `${constraints.join("\n")}\n`);
 }

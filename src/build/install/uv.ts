@@ -2,8 +2,9 @@ import { chmod, copyFile, cp, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { GuardRefused } from "../../upstream/guard.ts";
 import type { Proxy } from "../../upstream/proxy.ts";
+import { printable } from "../../lib/printable.ts";
 import { BuildError } from "../build.ts";
-import { runChild, type ChildResult } from "../child.ts";
+import { keepTail, runChild, type ChildResult } from "../child.ts";
 import type { Interpreter } from "../plan/interpreter.ts";
 import type { Mount } from "../ports.ts";
 import type { StepContext } from "../services.ts";
@@ -82,7 +83,7 @@ export async function sandboxedUv(
   const mounts: Mount[] = [
     { source: sandboxFolder(context), target: inside, writable: true },
     { source: inputFolder(context), target: "/input", writable: false },
-    { source: join(uv.program, ".."), target: "/tools", writable: false },
+    { source: uv.program, target: "/tools/uv", writable: false },
     ...uv.interpreter.prefixes
       .filter((path) => path !== "/usr" && !path.startsWith("/usr/"))
       .map((path) => ({ source: path, target: path, writable: false })),
@@ -116,10 +117,11 @@ export async function sandboxedUv(
     },
     signal: context.signal,
     onLine(stream, text) {
-      if (kept[stream].length < 1024 ** 2) kept[stream] += `${text}\n`;
+      kept[stream] = keepTail(kept[stream], text);
       tell(uv, stream, text);
     },
   });
+  await context.disk.check();
   context.signal.throwIfAborted();
   if (result.reason !== null) context.say(`the sandbox ended it: ${result.reason}`);
   return { ...result, ...kept };
@@ -127,18 +129,22 @@ export async function sandboxedUv(
 
 /** Turns uv's failure into the sentence that its author needs. */
 export function uvFailure(uv: Uv, result: ChildResult, doing: string): BuildError {
-  const text = stripUserInfo(result.err);
+  // Much of it may be the author's own output: every pattern below takes time in proportion to its length.
+  const text = printable(stripUserInfo(result.err.replaceAll(`${uv.context.work}/`, "")), true).replace(
+    /\n{2,}/g,
+    "\n",
+  );
   const refused = uv.refused();
   if (refused && /403|refused|tunnel|proxy/i.test(text)) {
     return new BuildError("install", "dependency_refused", refused.message, { cause: refused });
   }
-  const causes = [...text.matchAll(/^\s*(?:cause:|╰─▶|├─▶|×)\s*(.*(?:\n {6,}.*)*)/gm)].map((match) =>
-    (match[1] ?? "").replace(/\s+/g, " ").trim(),
+  const causes = [...text.matchAll(/^[ ]{0,40}(?:cause:|╰─▶|├─▶|×)[ ]{0,40}(.*(?:\n {6,}.*)*)/gm)].map(
+    (match) => (match[1] ?? "").replace(/\s+/g, " ").trim(),
   );
   const first = /^error: (.*)$/m.exec(text)?.[1] ?? `uv ended with code ${result.code}`;
   const hint = /^hint: (.*)$/m.exec(text)?.[1] ?? null;
   for (const line of text.split("\n")) {
-    if (/^(?:error:|hint:|\s+cause:)/.test(line)) uv.context.say(line, "err");
+    if (/^(?:error:|hint:| {1,40}cause:)/.test(line)) uv.context.say(line, "err");
   }
   const fail = (code: string, message: string, advice: string): BuildError =>
     new BuildError("install", code, message, { hint: hint ?? advice, traceback: pythonTraceback(text) });
@@ -232,7 +238,7 @@ async function openToAll(folder: string): Promise<void> {
 /** uv's own summary of a failure is told once, by `uvFailure`; paths of the platform are nobody's business. */
 function tell(uv: Uv, stream: "out" | "err", text: string): void {
   if (text.trim() === "" || /^(?:error:|hint:|\s+cause:|Using (?:C?Python|Python) )/.test(text)) return;
-  uv.context.say(text, stream);
+  uv.context.say(text.replaceAll(`${uv.context.work}/`, ""), stream);
 }
 
 function pythonTraceback(text: string): string | null {

@@ -1,12 +1,17 @@
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join, posix } from "node:path";
 import { BuildError } from "../build.ts";
 import { runChild } from "../child.ts";
+import { sweep } from "../folders.ts";
 import { normalizeName } from "../plan/requirements.ts";
 import { printLock, type Locked } from "./lock.ts";
 import { fileInside, filesInside } from "./outputs.ts";
 import { inputFolder, inside, sandboxedUv, sandboxFolder, uvFailure, type Uv } from "./uv.ts";
+
+/** A wheel's file name (binary distribution format, "File name convention"). */
+const WHEEL_NAME = /^([A-Za-z0-9][\w.]*)-([\w.!+]+)(?:-\d[\w.]*)?-[\w.]+-[\w.]+-[\w.]+\.whl$/;
 
 /** A wheel that was built here, kept within its organization. */
 export interface BuiltWheel {
@@ -124,15 +129,18 @@ export async function buildProject(
 
 async function keep(uv: Uv, path: string): Promise<BuiltWheel | undefined> {
   const file = await fileInside(sandboxFolder(uv.context), path);
-  const [name, version] = basename(file).split("-");
-  if (!name || !version) return undefined;
-  const sha256 = createHash("sha256")
-    .update(await readFile(file))
-    .digest("hex");
+  // Code of the author's may have chosen the name, and it becomes part of a list for trusted uv.
+  const [, name, version] = WHEEL_NAME.exec(basename(file)) ?? [];
+  if (name === undefined || version === undefined) return undefined;
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  const sha256 = hash.digest("hex");
   const { services, organization } = uv.context;
   const wheels = join(services.dataDir, "organizations", organization, "wheels");
   await mkdir(wheels, { recursive: true });
-  const fresh = await mkdtemp(join(wheels, ".new-"));
+  await sweep(wheels);
+  const fresh = join(wheels, `.new-wheel-${process.pid}-${process.hrtime.bigint()}`);
+  await mkdir(fresh);
   await copyFile(file, join(fresh, basename(file)));
   await rename(fresh, join(wheels, sha256)).catch(() => rm(fresh, { recursive: true, force: true }));
   return { name: normalizeName(name), version, path: join(wheels, sha256, basename(file)), sha256 };

@@ -1,6 +1,7 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, join, posix } from "node:path";
 import { BuildError } from "../build.ts";
+import { readText } from "./text.ts";
 
 export interface Entrypoint {
   /** Relative to the checkout. */
@@ -112,8 +113,9 @@ async function askedFor(root: string, asked: string): Promise<Entrypoint> {
 async function constructing(root: string): Promise<string[]> {
   const found: string[] = [];
   for (const file of await pythonFiles(root)) {
-    const text = await readFile(join(root, file), "utf8");
-    if (CONSTRUCTS.test(text.replace(/^\s*#.*$/gm, ""))) found.push(file);
+    // One that is too large to be read is no server's.
+    const text = await readText(join(root, file)).catch(() => "");
+    if (CONSTRUCTS.test(text.replace(/^[ \t]*#.*$/gm, ""))) found.push(file);
   }
   return found.sort((a, b) => a.split("/").length - b.split("/").length || (a < b ? -1 : 1));
 }

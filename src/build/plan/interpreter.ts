@@ -1,9 +1,10 @@
-import { open, readdir, readFile, realpath } from "node:fs/promises";
+import { open, readdir, realpath } from "node:fs/promises";
 import { delimiter, join, posix } from "node:path";
 import { BuildError } from "../build.ts";
 import { runChild } from "../child.ts";
 import type { StepContext } from "../services.ts";
 import type { Pyproject } from "./pyproject.ts";
+import { readText } from "./text.ts";
 import { compareVersions, parseVersion, satisfies, type Version } from "./versions.ts";
 
 /** A CPython of this machine. */
@@ -149,8 +150,8 @@ async function pythonVersionFile(
 ): Promise<{ file: string; version: string } | null> {
   for (let folder = posix.dirname(entrypoint); ; folder = posix.dirname(folder)) {
     const file = posix.normalize(posix.join(folder, ".python-version"));
-    const text = await readFile(join(root, file), "utf8").catch(() => "");
-    const version = /^\s*(?:cpython[-@]?|python-?)?(\d+(?:\.\d+)*)\s*$/im.exec(text)?.[1];
+    const text = await readText(join(root, file)).catch(() => "");
+    const version = /^[ \t]*(?:cpython[-@]?|python-?)?(\d+(?:\.\d+)*)[ \t\r]*$/im.exec(text)?.[1];
     if (version !== undefined) return { file, version };
     if (folder === ".") return null;
   }

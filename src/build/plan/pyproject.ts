@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "smol-toml";
 import { BuildError } from "../build.ts";
+import { readText } from "./text.ts";
 import { normalizeName, requirementName } from "./requirements.ts";
 
 /** What a build reads in a pyproject.toml. */
@@ -22,13 +22,13 @@ export interface Pyproject {
 
 /** Reads `file` of the checkout. Throws BuildError `pyproject_invalid`. */
 export async function readPyproject(root: string, file: string): Promise<Pyproject> {
-  const text = await readFile(join(root, file), "utf8");
   let data: Record<string, unknown>;
   try {
+    const text = await readText(join(root, file));
     // A byte order mark is no TOML, but Windows editors write it and uv forgives it.
     data = parse(text.replace(/^\uFEFF/, ""));
   } catch (error) {
-    throw new BuildError("plan", "pyproject_invalid", `${file} is not valid TOML.`, {
+    throw new BuildError("plan", "pyproject_invalid", `${file} cannot be read as TOML.`, {
       traceback: error instanceof Error ? error.message : null,
       hint: "Correct the file and deploy again.",
     });

@@ -1,7 +1,6 @@
-import { lstat, readFile } from "node:fs/promises";
-import { posix } from "node:path";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { BuildError } from "../build.ts";
+import { readText } from "./text.ts";
 
 /** A requirements file with everything that it includes, as one list. */
 export interface Requirements {
@@ -32,17 +31,30 @@ export function requirementName(requirement: string): string | undefined {
     : normalizeName(name);
 }
 
-/** True when uv would have to run code of somebody's to install this. */
+const NAME = String.raw`[A-Za-z0-9][\w.-]*(?: ?\[[\w.,\- ]*\])?`;
+const VERSION = String.raw`(?:===|[<>=!~]=|[<>]) ?[\w.*+!-]+`;
+/** `name[extra]>=1,<2 ; marker` (PEP 508), with single spaces. */
+const NAMED = new RegExp(`^${NAME} ?(?:\\(?${VERSION}(?: ?, ?${VERSION})*,?\\)?)? ?(?:;.*)?$`);
+/** An address of a ready wheel, with or without its name. */
+const WHEEL = new RegExp(`^(?:${NAME} ?@ ?)?https?://[^\\s;]+\\.whl(?:[?#]\\S*)?(?: ?;.*)?$`);
+
+/**
+ * True unless trusted uv may be handed this line: only a plain name with
+ * versions, or a link to a ready wheel, can make it run nobody's code and read
+ * no place of this machine. Everything else is for the sandbox.
+ */
 export function needsBuild(requirement: string): boolean {
-  const text = requirement.replace(/\s+;.*$/, "").trim();
-  if (/^[./]|^file:|^(?:git|hg|svn|bzr)\+|@\s*(?:git|hg|svn|bzr)\+/i.test(text)) return true;
-  // uv fills in ${VARIABLES}, with which a line could name a place of this machine.
-  if (text.includes("${")) return true;
-  const url = /(?:^|@\s*)(\w+:\/\/\S+)$/.exec(text)?.[1];
-  if (url !== undefined) return url.startsWith("file:") || !/\.whl(?:[?#]|$)/.test(url);
-  // `name @ path` without a scheme is a place of this machine, which only the sandbox may be asked for.
-  return text.includes("@") || requirementName(text) === undefined;
+  // uv takes a carriage return for the end of a line, and fills in ${VARIABLES}.
+  if (requirement.length > LONGEST_LINE || UNUSUAL.test(requirement) || requirement.includes("${"))
+    return true;
+  const text = requirement.replace(/[ \t]+/g, " ").trim();
+  return !NAMED.test(text) && !WHEEL.test(text);
 }
+
+/** Line ends of any kind and other controls. */
+// eslint-disable-next-line no-control-regex
+const UNUSUAL = /[\0-\x08\x0A-\x1F\x7F-\x9F\u2028\u2029]/;
+const LONGEST_LINE = 8192;
 
 /**
  * Reads a requirements file of a checkout (pip's format) without ever handing
@@ -79,10 +91,11 @@ async function readInto(
   if (seen.has(file)) return;
   seen.add(file);
   const folder = posix.dirname(file);
-  for (const line of logicalLines(await readText(root, file))) {
+  for (const line of logicalLines(await textOf(root, file))) {
+    if (line.length > LONGEST_LINE) throw invalid(file, `has a line of more than ${LONGEST_LINE} characters`);
     const option = /^(-{1,2}[A-Za-z][\w-]*)(?:[ =]+|(?=\S)|$)(.*)$/.exec(line);
     if (!option) {
-      const requirement = line.replace(/\s+--hash[ =]\S+/g, "").trim();
+      const requirement = line.replace(/ --hash[ =]\S+/g, "").trim();
       if (constraint) found.constraints.push(requirement);
       else if (needsBuild(requirement)) found.fromSource.push(relocate(requirement, folder, file));
       else found.plain.push(requirement);
@@ -130,21 +143,27 @@ async function readInto(
 }
 
 function logicalLines(text: string): string[] {
-  return text
-    .replace(/^\uFEFF/, "")
-    .replace(/\\\r?\n/g, " ")
-    .split(/\r?\n/)
-    .map((line) => line.replace(/(?:^|\s)#.*$/, "").trim())
-    .filter((line) => line !== "");
+  return (
+    text
+      .replace(/^\uFEFF/, "")
+      .replace(/\\(?:\r\n|\r|\n)/g, " ")
+      // All that any reader takes for the end of a line (uv: a carriage return too).
+      .split(/[\r\n\v\f\x85\u2028\u2029]/)
+      .map((line) =>
+        line
+          .replace(/\s+/g, " ")
+          .replace(/(?:^| )#.*$/, "")
+          .trim(),
+      )
+      .filter((line) => line !== "")
+  );
 }
 
-async function readText(root: string, file: string): Promise<string> {
+async function textOf(root: string, file: string): Promise<string> {
   try {
-    const path = join(root, file);
-    if (!(await lstat(path)).isFile()) throw new Error("not a plain file");
-    return await readFile(path, "utf8");
+    return await readText(join(root, file));
   } catch (error) {
-    throw invalid(file, "cannot be read", error);
+    throw invalid(file, `cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
   }
 }
 

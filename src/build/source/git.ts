@@ -10,6 +10,8 @@ export interface GitCall {
   readonly repository: string | null;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** How `out` is decoded: `latin1` where names of files must stay apart byte for byte. */
+  readonly encoding?: "utf8" | "latin1";
   /** Whether what git says about its progress goes to the log. */
   readonly quiet?: boolean;
 }
@@ -60,6 +62,7 @@ export function git(
     env: { ...baseEnv(context), ...call.env },
     signal: context.signal,
     ...(call.input === undefined ? {} : { input: call.input }),
+    ...(call.encoding === undefined ? {} : { encoding: call.encoding }),
     onLine(stream, text) {
       if (!call.quiet && stream === "err" && text.trim() !== "") context.say(stripUserInfo(text), "err");
     },
@@ -105,14 +108,14 @@ function baseEnv(context: StepContext): Record<string, string> {
 }
 
 /** ssh through our proxy: it never resolves a name itself, so there is nothing to pin. */
-function sshCommand(context: StepContext, address: GitAddress, proxy: Proxy): string {
+export function sshCommand(context: StepContext, address: GitAddress, proxy: Proxy): string {
   const program = fileURLToPath(new URL("../../upstream/connect.ts", import.meta.url));
   const known = `${context.services.dataDir}/organizations/${context.organization}/known_hosts`;
   const connect = [process.execPath, program, proxy.socket, address.host, String(address.port)];
   const options = [
     "BatchMode=yes",
     "StrictHostKeyChecking=accept-new",
-    `UserKnownHostsFile=${known}`,
+    `UserKnownHostsFile=${sshWord(known)}`,
     "GlobalKnownHostsFile=/dev/null",
     "PasswordAuthentication=no",
     "ForwardAgent=no",
@@ -122,9 +125,14 @@ function sshCommand(context: StepContext, address: GitAddress, proxy: Proxy): st
     `ProxyCommand=${connect.map((word) => quote(word.replaceAll("%", "%%"))).join(" ")}`,
     ...(context.services.sshKey === undefined
       ? ["IdentityFile=none"]
-      : ["IdentitiesOnly=yes", `IdentityFile=${context.services.sshKey}`]),
+      : ["IdentitiesOnly=yes", `IdentityFile=${sshWord(context.services.sshKey)}`]),
   ];
   return ["ssh", "-F", "/dev/null", ...options.flatMap((option) => ["-o", option])].map(quote).join(" ");
+}
+
+/** One word for ssh_config(5), which splits at spaces and fills in %. */
+function sshWord(path: string): string {
+  return `"${path.replaceAll("%", "%%")}"`;
 }
 
 /** One word for a POSIX shell: git and ssh take these commands as shell text and offer no other way. */

@@ -29,13 +29,13 @@ export function parseGitUrl(text: string, guard: Guard, organization: string): G
     throw invalid(`${stripUserInfo(text)} is not a URL`);
   }
   const scheme = url.protocol.slice(0, -1);
-  if (scheme === "file" || scheme === "git" || !(scheme in PORTS)) {
+  if (scheme === "file" || scheme === "git" || !Object.hasOwn(PORTS, scheme)) {
     throw invalid(`${scheme}:// is not opened by the server; it opens https and ssh`);
   }
   const known = scheme as keyof typeof PORTS;
   const host = canonicalHost(url.hostname);
   // An option in disguise (`ssh://-oProxyCommand=…`) is refused with every other name that cannot be one.
-  if (!host || host.startsWith("-") || /^-|[^\w.@+~-]/.test(decodeURIComponent(url.username))) {
+  if (!host || host.startsWith("-") || /^-|[^\w.@+~-]/.test(decoded(url.username, text))) {
     throw invalid(`${stripUserInfo(text)} names no host that can be dialled`);
   }
   const port = Number(url.port) || PORTS[known];
@@ -50,18 +50,26 @@ export function parseGitUrl(text: string, guard: Guard, organization: string): G
     );
   }
   const secret = known !== "ssh" && (url.username !== "" || url.password !== "");
-  const credentials = secret
-    ? `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
-    : null;
+  const credentials = secret ? `${decoded(url.username, text)}:${decoded(url.password, text)}` : null;
   if (known !== "ssh") url.username = "";
   url.password = "";
   url.hash = "";
   return { scheme: known, host, port, url: url.href, credentials };
 }
 
-/** Takes `user:password@` out of every URL in a line. */
+/** Takes `user:password@` out of every URL in a line. Linear in its length: lines come from anybody. */
 export function stripUserInfo(line: string): string {
-  return line.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]*@/gi, "$1");
+  return line.replace(/:\/\/[^/\s]*@/g, "://");
+}
+
+function decoded(part: string, whole: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw invalid(
+      `${stripUserInfo(whole)} has a % in its sign-in that stands for no character; write it as %25`,
+    );
+  }
 }
 
 function invalid(what: string): BuildError {

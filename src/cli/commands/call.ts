@@ -2,7 +2,7 @@ import type { Client } from "@modelcontextprotocol/client";
 import type { Command } from "../command.ts";
 import { serverOf, UsageError } from "../context.ts";
 import { withMcp } from "../mcp.ts";
-import { print, printJson, say } from "../output.ts";
+import { forPeople, print, printJson, say } from "../output.ts";
 
 export const call: Command = {
   name: "call",
@@ -15,7 +15,7 @@ export const call: Command = {
     const given = parseArguments(args[2]);
     const result = await withMcp(cli, at, (client) => client.callTool({ name: args[1]!, arguments: given }));
     if (cli.json) printJson(result);
-    else for (const part of result.content) print(readable(part));
+    else for (const part of result.content) print(forPeople(readable(part)));
     if (result.isError === true) say(`The tool ${args[1]} answered with an error.`);
     return result.isError === true ? 1 : 0;
   },

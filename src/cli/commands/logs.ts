@@ -4,6 +4,8 @@ import { type Command, text } from "../command.ts";
 import { type CliContext, serverOf, UsageError } from "../context.ts";
 import { followBuildLog, lineText } from "../build-log.ts";
 import { dim, print, printJson, visible, when } from "../output.ts";
+import { follow } from "../follow.ts";
+import { everyPage } from "../pages.ts";
 import { parseSince } from "../since.ts";
 
 type Line = Output<Routes["followServerLines"]>;
@@ -16,18 +18,21 @@ export const logs: Command = {
   flags: { follow: { type: "boolean", short: "f" }, build: { type: "boolean" }, since: { type: "string" } },
   async run({ cli, args, flags }) {
     const at = await serverOf(cli, args[0]!);
-    const follow = flags["follow"] === true;
+    const following = flags["follow"] === true;
     if (flags["build"] === true) {
       if (flags["since"] !== undefined)
         throw new UsageError("--since goes with the server log, not with --build");
-      return lastBuildLog(cli, at, follow);
+      return lastBuildLog(cli, at, following);
     }
     const since = parseSince(text(flags, "since"));
-    if (follow) {
-      for await (const { data } of cli.client.stream("followServerLines", at, since)) show(cli, data);
+    if (following) {
+      for await (const line of follow((after) => cli.client.stream("followServerLines", at, since, after)))
+        show(cli, line);
       return 0;
     }
-    const { items } = await cli.client.call("listServerLines", at, { limit: 200, ...since });
+    const read = (cursor: { cursor?: string }) =>
+      cli.client.call("listServerLines", at, { limit: 200, ...since, ...cursor });
+    const items = since.since === undefined ? (await read({})).items : await everyPage(read);
     const lines = items.toReversed();
     if (cli.json) printJson(lines);
     else if (lines.length === 0)

@@ -3,6 +3,8 @@ import type { Routes } from "../../contract/routes.ts";
 import { type Command, text } from "../command.ts";
 import { serverOf } from "../context.ts";
 import { dim, duration, print, printJson, red, visible, when } from "../output.ts";
+import { follow } from "../follow.ts";
+import { everyPage } from "../pages.ts";
 import { parseSince } from "../since.ts";
 
 type Request = Output<Routes["followRequests"]>;
@@ -17,13 +19,15 @@ export const requests: Command = {
     const at = await serverOf(cli, args[0]!);
     const since = parseSince(text(flags, "since"));
     if (flags["follow"] === true) {
-      for await (const { data } of cli.client.stream("followRequests", at, since)) {
+      for await (const data of follow((after) => cli.client.stream("followRequests", at, since, after))) {
         if (cli.json) printJson(data);
         else print(line(data));
       }
       return 0;
     }
-    const { items } = await cli.client.call("listRequests", at, { limit: 100, ...since });
+    const read = (cursor: { cursor?: string }) =>
+      cli.client.call("listRequests", at, { limit: 100, ...since, ...cursor });
+    const items = since.since === undefined ? (await read({})).items : await everyPage(read);
     const rows = items.toReversed();
     if (cli.json) printJson(rows);
     else if (rows.length === 0) print(`No requests yet. Make one: ./offing tools ${args[0]}`);

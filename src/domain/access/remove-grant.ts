@@ -19,7 +19,7 @@ export async function removeGrant(
       .returning("role")
       .executeTakeFirst();
     if (gone === undefined) throw notFound("grant of", input.principal);
-    await audit("grant.remove", server.id, { principal: input.principal, role: gone.role });
+    audit("grant.remove", server.id, { principal: input.principal, role: gone.role });
     await change("principal", input.principal);
   });
   return {};

@@ -23,7 +23,7 @@ export async function setGrant(
         conflict.columns(["organization", "server", "principal"]).doUpdateSet({ role }),
       )
       .execute();
-    await audit("grant.set", server.id, { principal: principal.id, role });
+    audit("grant.set", server.id, { principal: principal.id, role });
     await change("principal", principal.id);
   });
   return { principal, role };

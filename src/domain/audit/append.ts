@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../../lib/canonical.ts";
 import type { Tx } from "../../store/database.ts";
+import { storableJson } from "../../store/storable.ts";
 import { actorId, type Context } from "../context.ts";
 
 export interface AuditRow {
@@ -23,12 +24,17 @@ export function hashRow(previous: string, row: AuditRow): string {
   return sha256(`${previous}\n${canonicalJson(row)}`);
 }
 
-export async function appendAudit(
-  tx: Tx,
-  ctx: Context,
-  entry: { organization: string; action: string; subject: string; detail: Record<string, unknown> },
-): Promise<void> {
-  const { organization, action, subject, detail } = entry;
+export interface AuditEntry {
+  readonly organization: string;
+  readonly action: string;
+  readonly subject: string;
+  readonly detail: Record<string, unknown>;
+}
+
+export async function appendAudit(tx: Tx, ctx: Context, entry: AuditEntry): Promise<void> {
+  const { organization, action, subject } = entry;
+  // Hashed as it will be read back.
+  const detail = JSON.parse(storableJson(entry.detail)) as object;
   await tx
     .insertInto("audit_heads")
     .values({ organization, seq: 0, hash: genesis(organization) })

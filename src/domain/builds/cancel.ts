@@ -21,10 +21,15 @@ export async function cancelBuild(ctx: Context, input: BuildPath): Promise<Outpu
       .returning("id")
       .executeTakeFirst();
     if (canceled === undefined) {
-      const { status } = await viewBuild(ctx, server.organization, input.build);
+      const { status } = await tx
+        .selectFrom("builds")
+        .select("status")
+        .where("organization", "=", server.organization)
+        .where("id", "=", input.build)
+        .executeTakeFirstOrThrow();
       throw new OffingError("conflict", `this build is ${status} already`);
     }
-    await audit("build.cancel", input.build);
+    audit("build.cancel", input.build);
     await ctx.notices.send(tx, "builds", input.build);
   });
   return viewBuild(ctx, server.organization, input.build);

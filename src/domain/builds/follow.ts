@@ -1,26 +1,37 @@
 import type { z } from "zod";
 import type { BuildEvent } from "../../contract/schemas.ts";
-import type { Context } from "../context.ts";
-import { loadServer } from "../servers/load.ts";
+import { type Context, renewed } from "../context.ts";
+import { loadServer, type LoadedServer } from "../servers/load.ts";
 import { wakeups } from "../wakeups.ts";
 import { type BuildPath, requireBuildOf } from "./get.ts";
 import { viewBuild } from "./view.ts";
 
 type Event = z.output<typeof BuildEvent>;
 
+type FollowBuild = BuildPath & { after?: string | undefined; signal: AbortSignal };
+
 /**
  * A build's log after line `after`, then as it grows; a `build` event whenever
  * the build itself changed, the last one when it has ended. Ids are line numbers.
  */
-export async function* followBuild(
+export async function followBuild(
   ctx: Context,
-  input: BuildPath & { after?: string | undefined; signal: AbortSignal },
-): AsyncGenerator<{ id: string; data: Event }> {
+  input: FollowBuild,
+): Promise<AsyncGenerator<{ id: string; data: Event }>> {
   const server = await loadServer(ctx, input, "logs");
   await requireBuildOf(ctx, server, input.build);
+  return events(ctx, input, server);
+}
+
+async function* events(
+  ctx: Context,
+  input: FollowBuild,
+  server: LoadedServer,
+): AsyncGenerator<{ id: string; data: Event }> {
   let after = /^\d{1,18}$/.test(input.after ?? "") ? input.after! : "0";
   let shown = "";
   for await (const _ of wakeups(ctx, "builds", input.build, input.signal)) {
+    await loadServer(await renewed(ctx), input, "logs");
     // The build is read before its lines: when it says that it has ended, every line is there.
     const build = await viewBuild(ctx, server.organization, input.build);
     for (;;) {

@@ -1,6 +1,7 @@
 import { type Artifact, BuildError, type BuildEvent, type BuildRequest } from "../../build/build.ts";
 import { messageOf } from "../../lib/log.ts";
 import type { Manifest } from "../../mcp/manifest.ts";
+import { storableJson } from "../../store/storable.ts";
 import type { StoredSource } from "../../store/tables.ts";
 import type { Context } from "../context.ts";
 import { selectArtifact } from "../deployments/select.ts";
@@ -30,18 +31,24 @@ export async function runBuild(
   if (row === undefined) return;
   const log = await openBuildLog(ctx, organization, build);
   const cancel = new AbortController();
+  const look = () =>
+    abortIfCanceled(ctx, organization, build, cancel).catch((error: unknown) =>
+      ctx.log.warn("whether a build was canceled could not be read", { build, error: messageOf(error) }),
+    );
   const unlisten = ctx.notices.on("builds", (subject) => {
-    if (subject === null || subject === build) void abortIfCanceled(ctx, organization, build, cancel);
+    if (subject === null || subject === build) void look();
   });
-  const request: BuildRequest = {
-    organization,
-    build,
-    server: row.server,
-    entrypoint: row.entrypoint,
-    source: await toBuildSource(ctx, organization, row.source as StoredSource),
-    signal: AbortSignal.any([cancel.signal, input.signal]),
-  };
   try {
+    // Canceled between the claim and the first notice heard.
+    await look();
+    const request: BuildRequest = {
+      organization,
+      build,
+      server: row.server,
+      entrypoint: row.entrypoint,
+      source: await toBuildSource(ctx, organization, row.source as StoredSource),
+      signal: AbortSignal.any([cancel.signal, input.signal]),
+    };
     if (row.attempts > 1) say(ctx, log, "source", "the program stopped during this build; it begins anew");
     if (row.attempts > MAX_ATTEMPTS) {
       throw new BuildError(
@@ -92,7 +99,17 @@ async function toBuildSource(
     .select("blob")
     .where("organization", "=", organization)
     .where("id", "=", source.upload)
-    .executeTakeFirstOrThrow();
+    .executeTakeFirst();
+  if (upload === undefined) {
+    throw new BuildError(
+      "source",
+      "upload_gone",
+      "the upload that this build was to be made from is not kept any more",
+      {
+        hint: "deploy it again",
+      },
+    );
+  }
   return { kind: "bundle", path: ctx.blobs.path(upload.blob), commit: source.commit, ref: source.ref };
 }
 
@@ -144,13 +161,13 @@ async function fail(
   await write(ctx, organization, async ({ tx, audit }) => {
     const failed = await tx
       .updateTable("builds")
-      .set({ status: "failed", error: JSON.stringify(failure), finished_at: new Date(ctx.clock.now()) })
+      .set({ status: "failed", error: storableJson(failure), finished_at: new Date(ctx.clock.now()) })
       .where("organization", "=", organization)
       .where("id", "=", build)
       .where("status", "=", "building")
       .returning("id")
       .executeTakeFirst();
-    if (failed) await audit("build.fail", build, { step: failure.step, code: failure.code });
+    if (failed) audit("build.fail", build, { step: failure.step, code: failure.code });
   });
 }
 

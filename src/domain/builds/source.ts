@@ -3,7 +3,7 @@ import type { Given } from "../../contract/route.ts";
 import type { Routes } from "../../contract/routes.ts";
 import type { StoredSource } from "../../store/tables.ts";
 import { notFound } from "../authorize.ts";
-import type { Context } from "../context.ts";
+import { actorId, type Context } from "../context.ts";
 
 type GivenSource = Given<Routes["startBuild"]>["source"];
 
@@ -19,6 +19,7 @@ export async function toStoredSource(
       .select("id")
       .where("organization", "=", organization)
       .where("id", "=", source.upload)
+      .where("created_by", "=", actorId(ctx.actor))
       .executeTakeFirst();
     if (row === undefined) throw notFound("upload", source.upload);
     return {
@@ -44,13 +45,12 @@ export function gitHost(text: string): { url: string; host: string; port: number
       hint: "give an https:// or ssh:// URL; folders and file:// are read by the CLI: ./offing deploy FOLDER",
     });
   }
-  if (parsed.password !== "") {
+  // The user of an ssh URL is no secret; what stands before a host over https often is a token.
+  if (parsed.password !== "" || (parsed.username !== "" && parsed.protocol !== "ssh:")) {
     throw new OffingError(
       "invalid",
-      "this Git URL has a password in it, which would end up in logs and records",
-      {
-        hint: "leave the password out of the URL",
-      },
+      "this Git URL has a user name or a password in it, which would end up in logs and records",
+      { hint: "leave what stands before the @ out of the URL" },
     );
   }
   return { url, host: parsed.hostname, port: parsed.port === "" ? port : Number(parsed.port) };

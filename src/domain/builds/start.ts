@@ -1,7 +1,8 @@
 import type { Given, Output } from "../../contract/route.ts";
 import type { Routes } from "../../contract/routes.ts";
 import { newId } from "../../lib/ids.ts";
-import { inOrganization, requirePermission, requireRole } from "../authorize.ts";
+import { storableJson } from "../../store/storable.ts";
+import { inOrganization, mayDiscover, requirePermission, requireRole } from "../authorize.ts";
 import { actorId, type Context } from "../context.ts";
 import { type Write, write } from "../write.ts";
 import { gitHost, toStoredSource } from "./source.ts";
@@ -32,7 +33,7 @@ export async function startBuild(
         id,
         server,
         status: "queued",
-        source: JSON.stringify(source),
+        source: storableJson(source),
         ref: source.ref,
         entrypoint: input.entrypoint ?? null,
         requested_by: actorId(ctx.actor),
@@ -44,7 +45,7 @@ export async function startBuild(
       { organization, build: id },
       { queue: `server:${server}`, key: `build:${id}` },
     );
-    await w.audit("build.start", id, {
+    w.audit("build.start", id, {
       server: input.server,
       source: source.kind === "git" ? source.url : source.name,
     });
@@ -66,10 +67,11 @@ async function findOrMakeServer(
       .where("slug", "=", slug)
       .executeTakeFirst();
   const found = await find();
-  if (found) {
+  if (found && mayDiscover(ctx, found)) {
     requirePermission(ctx, found, "deploy");
     return found.id;
   }
+  // A server that the actor may not know of is as absent: the same refusal.
   requireRole(ctx, "admin", "Making a server");
   const id = newId("srv", ctx.clock.now());
   const made = await tx
@@ -79,7 +81,7 @@ async function findOrMakeServer(
     .returning("id")
     .executeTakeFirst();
   if (made === undefined) return (await find())!.id;
-  await audit("server.create", id, { slug, kind: "hosted" });
+  audit("server.create", id, { slug, kind: "hosted" });
   return id;
 }
 
@@ -96,5 +98,5 @@ async function allowHost(
     .onConflict((conflict) => conflict.doNothing())
     .returning("host")
     .executeTakeFirst();
-  if (added) await audit("allowed_host.add", `${host}:${port}`, {});
+  if (added) audit("allowed_host.add", `${host}:${port}`, {});
 }

@@ -68,7 +68,7 @@ export async function rollback(
         actor: actorId(ctx.actor),
       })
       .execute();
-    await audit("deployment.rollback", live.id, {
+    audit("deployment.rollback", live.id, {
       server: server.id,
       from: live.build,
       to: earlier.build,

@@ -1,9 +1,12 @@
+import { hash } from "node:crypto";
 import { sql } from "kysely";
 import { type Artifact, BuildError } from "../../build/build.ts";
 import { toSlug } from "../../contract/slugs.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Manifest } from "../../mcp/manifest.ts";
 import type { Context } from "../context.ts";
+import type { Tx } from "../../store/database.ts";
+import { storableJson } from "../../store/storable.ts";
 import { write } from "../write.ts";
 
 /**
@@ -32,7 +35,7 @@ export async function selectArtifact(
       .select(["id", "default_branch"])
       .where("organization", "=", organization)
       .where("id", "=", row.server)
-      .forUpdate()
+      .forNoKeyUpdate()
       .executeTakeFirstOrThrow();
     const branch = row.ref?.startsWith("refs/heads/") ? row.ref.slice("refs/heads/".length) : null;
     if (server.default_branch === null && branch !== null) {
@@ -44,21 +47,21 @@ export async function selectArtifact(
         .execute();
     }
     const preview = branch !== null && server.default_branch !== null && branch !== server.default_branch;
-    const slug = preview ? (toSlug(branch) ?? "preview") : "live";
+    const slug = preview ? await previewSlug(tx, { organization, server: server.id, branch }) : "live";
     const scope = preview ? "preview" : "production";
 
     await tx
       .insertInto("artifacts")
-      .values({ organization, digest: artifact.digest, detail: JSON.stringify(artifact) })
+      .values({ organization, digest: artifact.digest, detail: storableJson(artifact) })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
     await tx
       .insertInto("manifests")
-      .values({ organization, artifact: artifact.digest, scope, manifest: JSON.stringify(manifest) })
+      .values({ organization, artifact: artifact.digest, scope, manifest: storableJson(manifest) })
       .onConflict((conflict) =>
         conflict
           .columns(["organization", "artifact", "scope"])
-          .doUpdateSet({ manifest: JSON.stringify(manifest) }),
+          .doUpdateSet({ manifest: storableJson(manifest) }),
       )
       .execute();
     const at = new Date(ctx.clock.now());
@@ -104,7 +107,7 @@ export async function selectArtifact(
       .where("build", "=", build)
       .where("step", "=", "select")
       .execute();
-    await audit("deployment.select", id, {
+    audit("deployment.select", id, {
       server: server.id,
       deployment: slug,
       artifact: artifact.digest,
@@ -113,4 +116,23 @@ export async function selectArtifact(
     await change("server", server.id);
     await ctx.notices.send(tx, "builds", build);
   });
+}
+
+/** A branch's own slug: never `live`, and never that of another branch whose name reads alike. */
+async function previewSlug(
+  tx: Tx,
+  at: { organization: string; server: string; branch: string },
+): Promise<string> {
+  const plain = toSlug(at.branch);
+  const mark = hash("sha256", at.branch).slice(0, 6);
+  if (plain === undefined) return `preview-${mark}`;
+  const taken = await tx
+    .selectFrom("deployments")
+    .select("branch")
+    .where("organization", "=", at.organization)
+    .where("server", "=", at.server)
+    .where("slug", "=", plain)
+    .executeTakeFirst();
+  const free = plain !== "live" && (taken === undefined || taken.branch === at.branch);
+  return free ? plain : `${plain.slice(0, 56).replace(/-+$/, "")}-${mark}`;
 }

@@ -1,29 +1,45 @@
-import { hash } from "node:crypto";
+import { sql } from "kysely";
 import { OffingError } from "../../contract/errors.ts";
-import { canonicalJson } from "../../lib/canonical.ts";
+import { canonicalHash } from "../../lib/canonical.ts";
+import type { Db, Tx } from "../../store/database.ts";
+import { storableJson } from "../../store/storable.ts";
 import { actorId, type Context } from "../context.ts";
 import { inOrganization } from "../authorize.ts";
+
+/** A claim older than this, without an effect, is of a program that was killed before it did anything. */
+const STALE_SECONDS = 60;
+/** The verb's transaction is committed; its answer is not stored yet. */
+const SETTLED = 102;
 
 /**
  * Runs a verb once per idempotency key: a repeated request gets the first
  * one's answer, another request under the same key is refused. A failed
- * verb frees its key. (After draft-ietf-httpapi-idempotency-key-header.)
+ * verb frees its key. The key is settled in the verb's own transaction, so
+ * that a kill in between repeats nothing.
+ * (After draft-ietf-httpapi-idempotency-key-header.)
  */
 export async function once<T>(
   ctx: Context,
   key: string | undefined,
   request: { route: string; organization: string; input: unknown },
-  verb: () => Promise<T>,
+  verb: (ctx: Context) => Promise<T>,
 ): Promise<T> {
-  if (key === undefined) return verb();
+  if (key === undefined) return verb(ctx);
   if (key.length > 200) throw new OffingError("invalid", "an Idempotency-Key has at most 200 characters");
   const organization = inOrganization(ctx, request.organization);
-  const digest = hash("sha256", canonicalJson({ route: request.route, input: request.input }));
+  const digest = canonicalHash({ route: request.route, input: request.input });
   const row = { organization, principal: actorId(ctx.actor), key };
   const claimed = await ctx.db
     .insertInto("idempotency")
     .values({ ...row, request: digest })
-    .onConflict((conflict) => conflict.doNothing())
+    .onConflict((conflict) =>
+      conflict
+        .columns(["organization", "principal", "key"])
+        .doUpdateSet({ created_at: sql<Date>`now()` })
+        .where("idempotency.request", "=", digest)
+        .where("idempotency.status", "is", null)
+        .where("idempotency.created_at", "<", sql<Date>`now() - make_interval(secs => ${STALE_SECONDS})`),
+    )
     .returning("key")
     .executeTakeFirst();
   const mine = ctx.db
@@ -38,6 +54,13 @@ export async function once<T>(
         hint: "use a new key",
       });
     }
+    if (first?.status === SETTLED) {
+      throw new OffingError(
+        "conflict",
+        "the first request with this Idempotency-Key took effect, but its answer was lost",
+        { hint: "look at what is there; nothing was done twice" },
+      );
+    }
     if (first === undefined || first.status === null) {
       throw new OffingError("conflict", "the first request with this Idempotency-Key is still running", {
         hint: "ask again in a moment",
@@ -45,14 +68,17 @@ export async function once<T>(
     }
     return first.body as T;
   }
-  try {
-    const result = await verb();
-    await ctx.db
+  const update = (db: Db | Tx) =>
+    db
       .updateTable("idempotency")
-      .set({ status: 200, body: JSON.stringify(result) })
       .where("organization", "=", organization)
       .where("principal", "=", row.principal)
-      .where("key", "=", key)
+      .where("key", "=", key);
+  const settle = async (tx: Tx) => void (await update(tx).set({ status: SETTLED }).execute());
+  try {
+    const result = await verb({ ...ctx, claim: { settle } });
+    await update(ctx.db)
+      .set({ status: 200, body: storableJson(result) })
       .execute();
     return result;
   } catch (error) {
@@ -61,6 +87,7 @@ export async function once<T>(
       .where("organization", "=", organization)
       .where("principal", "=", row.principal)
       .where("key", "=", key)
+      .where("status", "is", null)
       .execute();
     throw error;
   }

@@ -27,7 +27,7 @@ export async function createKey(
         created_by: actorId(ctx.actor),
       })
       .execute();
-    await audit("key.create", id, { principal, label: input.label, prefix });
+    audit("key.create", id, { principal, label: input.label, prefix });
     await change("key", id);
   });
   return { id, key };

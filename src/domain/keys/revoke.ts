@@ -25,7 +25,7 @@ export async function revokeKey(
         .where("id", "=", key.id)
         .where("revoked_at", "is", null)
         .execute();
-      await audit("key.revoke", key.id, { principal: key.principal, prefix: key.prefix });
+      audit("key.revoke", key.id, { principal: key.principal, prefix: key.prefix });
       await change("key", key.id);
     });
   }

@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { newId } from "../../lib/ids.ts";
-import { newKeySecret } from "../keys/secret.ts";
+import { hashKey, newKeySecret } from "../keys/secret.ts";
 import type { Context } from "../context.ts";
 import { write } from "../write.ts";
 
@@ -14,8 +13,9 @@ export interface Owner {
 /**
  * Makes organization `default`, its owner and the owner's key, unless they are
  * there; the key goes to `ownerKeyFile` (mode 0600) before it counts, so that
- * a kill in between leaves either both or a key that opens nothing. A lost
- * file is written anew with a new key: who may write there owns the data.
+ * a kill in between leaves either both or a key that was never stored. Such a
+ * file, or a lost one, is written anew with a new key: who may write there owns
+ * the data.
  */
 export async function bootstrap(ctx: Context, ownerKeyFile: string): Promise<Owner> {
   const found = await ctx.db
@@ -26,7 +26,8 @@ export async function bootstrap(ctx: Context, ownerKeyFile: string): Promise<Own
     .where("m.role", "=", "owner")
     .orderBy("m.created_at")
     .executeTakeFirst();
-  if (found !== undefined && existsSync(ownerKeyFile)) return { first: false, organization: found.id };
+  if (found !== undefined && (await isStored(ctx, ownerKeyFile)))
+    return { first: false, organization: found.id };
 
   const organization = found?.id ?? newId("org");
   const user = found?.user ?? newId("usr");
@@ -42,7 +43,7 @@ export async function bootstrap(ctx: Context, ownerKeyFile: string): Promise<Own
         .execute();
       await tx.insertInto("users").values({ id: user, email: "owner@localhost", name: "Owner" }).execute();
       await tx.insertInto("memberships").values({ organization, user, role: "owner" }).execute();
-      await audit("organization.create", organization, { slug: "default", owner: user });
+      audit("organization.create", organization, { slug: "default", owner: user });
     }
     const id = newId("key");
     await tx
@@ -57,8 +58,20 @@ export async function bootstrap(ctx: Context, ownerKeyFile: string): Promise<Own
         created_by: "system:bootstrap",
       })
       .execute();
-    await audit("key.create", id, { principal: user, label: "owner.key", prefix });
+    audit("key.create", id, { principal: user, label: "owner.key", prefix });
     await change("organization", organization);
   });
   return { first: found === undefined, organization };
+}
+
+/** Revoked keys count as stored: revoking the owner's key is a decision. */
+async function isStored(ctx: Context, ownerKeyFile: string): Promise<boolean> {
+  const key = await readFile(ownerKeyFile, "utf8").catch(() => undefined);
+  if (key === undefined) return false;
+  const row = await ctx.db
+    .selectFrom("keys")
+    .select("id")
+    .where("hash", "=", hashKey(key.trim()))
+    .executeTakeFirst();
+  return row !== undefined;
 }

@@ -24,7 +24,7 @@ export async function createServiceAccount(
       .executeTakeFirst();
     if (made === undefined)
       throw new OffingError("conflict", `there is a service account "${input.slug}" already`);
-    await audit("service_account.create", id, { slug: input.slug, role: input.role });
+    audit("service_account.create", id, { slug: input.slug, role: input.role });
     await change("principal", id);
   });
   return { id, slug: input.slug, role: input.role, createdAt: at.toISOString() };

@@ -1,8 +1,8 @@
 import type { z } from "zod";
 import type { Request, ServerLine } from "../../contract/schemas.ts";
-import type { Context } from "../context.ts";
-import { decodeCursor, encodeCursor } from "../page.ts";
-import { loadServer } from "../servers/load.ts";
+import { type Context, renewed } from "../context.ts";
+import { decodeMoment, encodeCursor, type Moment } from "../page.ts";
+import { loadServer, type LoadedServer } from "../servers/load.ts";
 import { wakeups } from "../wakeups.ts";
 import { lineView } from "./list-lines.ts";
 import { requestView } from "./list-requests.ts";
@@ -17,14 +17,14 @@ export interface FollowInput {
 }
 
 const BATCH = 500;
-/** Records are written a moment after they happen, not always in order: each look goes back this far and skips what it has shown. */
+/** Replicas write side by side, so not quite in order: each look goes back this far and skips what it has shown. */
 const LOOK_BACK_MS = 10_000;
 
 /** The requests to a server, from `since` (default: now) on, oldest first. */
 export function followRequests(
   ctx: Context,
   input: FollowInput,
-): AsyncGenerator<{ id: string; data: z.output<typeof Request> }> {
+): Promise<AsyncGenerator<{ id: string; data: z.output<typeof Request> }>> {
   return follow(
     ctx,
     input,
@@ -35,11 +35,12 @@ export function followRequests(
         .selectAll()
         .where("organization", "=", server.organization)
         .where("server", "=", server.id)
-        .where(({ eb, refTuple, tuple }) => eb(refTuple("at", "id"), ">", tuple(from.at, from.id)))
-        .orderBy("at")
+        .where(({ eb, refTuple, tuple }) => eb(refTuple("written_at", "id"), ">", tuple(from.at, from.id)))
+        .orderBy("written_at")
         .orderBy("id")
         .limit(BATCH)
         .execute(),
+    (row) => row.written_at!,
     requestView,
   );
 }
@@ -48,7 +49,7 @@ export function followRequests(
 export function followServerLines(
   ctx: Context,
   input: FollowInput,
-): AsyncGenerator<{ id: string; data: z.output<typeof ServerLine> }> {
+): Promise<AsyncGenerator<{ id: string; data: z.output<typeof ServerLine> }>> {
   return follow(
     ctx,
     input,
@@ -64,43 +65,57 @@ export function followServerLines(
         .orderBy("id")
         .limit(BATCH)
         .execute(),
+    (row) => row.at,
     lineView,
   );
 }
 
-interface Position {
-  readonly at: Date;
-  readonly id: string;
-}
-
-async function* follow<Row extends { at: Date; id: string }, View>(
+async function follow<Row extends { id: string }, View>(
   ctx: Context,
   input: FollowInput,
-  channel: "records" | "lines",
-  read: (server: { organization: string; id: string }, from: Position) => Promise<Row[]>,
-  view: (row: Row) => View,
-): AsyncGenerator<{ id: string; data: View }> {
+  ...how: How<Row, View>
+): Promise<AsyncGenerator<{ id: string; data: View }>> {
   const server = await loadServer(ctx, input, "logs");
-  const cursor = decodeCursor(input.after, 2);
-  const begin: Position = cursor
-    ? { at: new Date(cursor[0]!), id: cursor[1]! }
-    : { at: input.since ? new Date(input.since) : new Date(ctx.clock.now()), id: "" };
+  const begin = decodeMoment(input.after) ?? {
+    at: input.since ? new Date(input.since) : new Date(ctx.clock.now()),
+    id: "",
+  };
+  return rowsFrom(ctx, input, server, begin, ...how);
+}
+
+type How<Row, View> = [
+  channel: "records" | "lines",
+  read: (server: { organization: string; id: string }, from: Moment) => Promise<Row[]>,
+  timeOf: (row: Row) => Date,
+  view: (row: Row) => View,
+];
+
+async function* rowsFrom<Row extends { id: string }, View>(
+  ctx: Context,
+  input: FollowInput,
+  server: LoadedServer,
+  begin: Moment,
+  ...[channel, read, timeOf, view]: How<Row, View>
+): AsyncGenerator<{ id: string; data: View }> {
   let newest = begin.at.getTime();
   let shown = new Map<string, number>();
   for await (const _ of wakeups(ctx, channel, server.id, input.signal)) {
+    await loadServer(await renewed(ctx), input, "logs");
     const floor = newest - LOOK_BACK_MS;
-    let from: Position = floor > begin.at.getTime() ? { at: new Date(floor), id: "" } : begin;
+    let from: Moment = floor > begin.at.getTime() ? { at: new Date(floor), id: "" } : begin;
     for (;;) {
       const rows = await read(server, from);
       for (const row of rows) {
         if (shown.has(row.id)) continue;
-        shown.set(row.id, row.at.getTime());
-        newest = Math.max(newest, row.at.getTime());
-        yield { id: encodeCursor([row.at.toISOString(), row.id]), data: view(row) };
+        const at = timeOf(row);
+        shown.set(row.id, at.getTime());
+        newest = Math.max(newest, at.getTime());
+        yield { id: encodeCursor([at.toISOString(), row.id]), data: view(row) };
       }
-      if (rows.length < BATCH) break;
-      from = rows.at(-1)!;
+      shown = new Map([...shown].filter(([, at]) => at >= newest - LOOK_BACK_MS));
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < BATCH) break;
+      from = { at: timeOf(last), id: last.id };
     }
-    shown = new Map([...shown].filter(([, at]) => at >= newest - LOOK_BACK_MS));
   }
 }

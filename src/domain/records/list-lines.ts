@@ -4,7 +4,7 @@ import type { Routes } from "../../contract/routes.ts";
 import type { ServerLine } from "../../contract/schemas.ts";
 import type { Tables } from "../../store/tables.ts";
 import type { Context } from "../context.ts";
-import { decodeCursor, toPage } from "../page.ts";
+import { decodeMoment, toPage } from "../page.ts";
 import { loadServer } from "../servers/load.ts";
 
 /** What a server's instances printed, newest first. */
@@ -19,7 +19,7 @@ export async function listServerLines(
   },
 ): Promise<Output<Routes["listServerLines"]>> {
   const server = await loadServer(ctx, input, "logs");
-  const after = decodeCursor(input.cursor, 2);
+  const after = decodeMoment(input.cursor);
   let query = ctx.db
     .selectFrom("server_lines")
     .selectAll()
@@ -28,7 +28,7 @@ export async function listServerLines(
   if (input.since) query = query.where("at", ">=", new Date(input.since));
   if (after)
     query = query.where(({ eb, refTuple, tuple }) =>
-      eb(refTuple("at", "id"), "<", tuple(new Date(after[0]!), after[1]!)),
+      eb(refTuple("at", "id"), "<", tuple(after.at, after.id)),
     );
   const rows = await query
     .orderBy("at", "desc")

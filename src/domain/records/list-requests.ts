@@ -5,7 +5,7 @@ import type { Routes } from "../../contract/routes.ts";
 import type { Request } from "../../contract/schemas.ts";
 import type { Tables } from "../../store/tables.ts";
 import type { Context } from "../context.ts";
-import { decodeCursor, toPage } from "../page.ts";
+import { decodeMoment, toPage } from "../page.ts";
 import { loadServer } from "../servers/load.ts";
 
 /** The requests to a server, newest first. */
@@ -20,7 +20,7 @@ export async function listRequests(
   },
 ): Promise<Output<Routes["listRequests"]>> {
   const server = await loadServer(ctx, input, "logs");
-  const after = decodeCursor(input.cursor, 2);
+  const after = decodeMoment(input.cursor);
   let query = ctx.db
     .selectFrom("requests")
     .selectAll()
@@ -29,7 +29,7 @@ export async function listRequests(
   if (input.since) query = query.where("at", ">=", new Date(input.since));
   if (after)
     query = query.where(({ eb, refTuple, tuple }) =>
-      eb(refTuple("at", "id"), "<", tuple(new Date(after[0]!), after[1]!)),
+      eb(refTuple("at", "id"), "<", tuple(after.at, after.id)),
     );
   const rows = await query
     .orderBy("at", "desc")

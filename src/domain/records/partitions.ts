@@ -1,9 +1,12 @@
 import { sql } from "kysely";
+import type { Db } from "../../store/database.ts";
 import type { Services } from "../context.ts";
 
 const DAY = 86_400_000;
 const KEEP_DAYS = 30;
 const AHEAD_DAYS = 3;
+/** One maintainer at a time, over all processes of one database. */
+const LOCK = 7_400_002;
 
 /** Makes the partitions of the coming days and drops those past their time; dropping a day is one `drop table`. */
 export async function maintainPartitions(services: Services): Promise<void> {
@@ -15,8 +18,7 @@ export async function maintainPartitions(services: Services): Promise<void> {
         services.db,
       );
       if (exists.rows[0]?.found) continue;
-      await sql`create table if not exists ${sql.table(name)} partition of ${sql.table(table)}
-        for values from (${sql.lit(iso(day))}) to (${sql.lit(iso(day + 1))})`.execute(services.db);
+      await makePartition(services.db, table, name, iso(day), iso(day + 1));
     }
     const parts = await sql<{ name: string }>`
       select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
@@ -27,6 +29,21 @@ export async function maintainPartitions(services: Services): Promise<void> {
         await sql`drop table ${sql.table(name)}`.execute(services.db);
     }
   }
+}
+
+/** Rows of that day that came before their partition lie in the default one, and move. */
+async function makePartition(db: Db, table: string, name: string, from: string, to: string): Promise<void> {
+  const [parent, part, rest] = [sql.table(table), sql.table(name), sql.table(`${table}_default`)];
+  await db.transaction().execute(async (tx) => {
+    await sql`select pg_advisory_xact_lock(${LOCK})`.execute(tx);
+    await sql`create table if not exists ${part} (like ${parent} including defaults)`.execute(tx);
+    const attached = await sql`select from pg_inherits where inhrelid = ${name}::regclass`.execute(tx);
+    if (attached.rows.length > 0) return;
+    await sql`with moved as (delete from ${rest} where at >= ${from} and at < ${to} returning *)
+      insert into ${part} select * from moved`.execute(tx);
+    await sql`alter table ${parent} attach partition ${part}
+      for values from (${sql.lit(from)}) to (${sql.lit(to)})`.execute(tx);
+  });
 }
 
 function iso(day: number): string {

@@ -23,6 +23,12 @@ export interface QueueOptions<Row> {
   write(rows: readonly Row[]): Promise<void>;
 }
 
+/** PostgreSQL's classes 22 and 23: the data itself is at fault, so that trying again is of no use. */
+function isRefusal(error: unknown): boolean {
+  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+  return /^2[23]...$/.test(code);
+}
+
 export function createQueue<Row>(options: QueueOptions<Row>): Queue<Row> {
   const { capacity, batch, log, name } = options;
   let rows: Row[] = [];
@@ -32,11 +38,22 @@ export function createQueue<Row>(options: QueueOptions<Row>): Queue<Row> {
   let timer: NodeJS.Timeout | undefined;
 
   async function drain(): Promise<void> {
+    let size = batch;
     while (rows.length > 0) {
-      const part = rows.slice(0, batch);
+      const part = rows.slice(0, size);
       try {
         await options.write(part);
       } catch (error) {
+        if (isRefusal(error)) {
+          // One row that the table does not take must not keep back all others.
+          if (part.length > 1) size = Math.ceil(part.length / 2);
+          else {
+            log.error(`one of the ${name} was refused by its table and is lost`, { error: messageOf(error) });
+            rows = rows.slice(1);
+            size = batch;
+          }
+          continue;
+        }
         // Kept for the next attempt; the bound on memory still holds.
         log.warn(`${name} could not be written`, { rows: rows.length, error: messageOf(error) });
         return;

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { storableJson } from "../../store/storable.ts";
 import type { Services } from "../context.ts";
 import { createQueue, type Queue } from "./queue.ts";
 
@@ -20,7 +21,10 @@ export function createRequestWriter(services: Services): Queue<RequestRecord> {
     batch: 1000,
     log,
     async write(rows) {
-      const json = JSON.stringify(rows.map((row) => ({ ...row, at: new Date(row.at).toISOString() })));
+      const written_at = new Date(services.clock.now()).toISOString();
+      const json = storableJson(
+        rows.map((row) => ({ ...row, at: new Date(row.at).toISOString(), written_at })),
+      );
       await sql`insert into requests select * from json_populate_recordset(null::requests, ${json}::json) on conflict do nothing`.execute(
         db,
       );

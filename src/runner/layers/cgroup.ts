@@ -82,11 +82,16 @@ function version1(name: string): Cgroups | null {
     const inside = join(ROOT, controller, path);
     const parent = join(existsSync(inside) ? inside : join(ROOT, controller), name);
     try {
-      mkdirSync(parent, { recursive: true });
+      mkdirSync(parent);
     } catch {
       return null;
     }
     parents.push(parent);
+    // An ordinary folder at that place (a chroot's) takes every write and limits nothing.
+    if (!existsSync(join(parent, "cgroup.procs"))) {
+      for (const made of parents) rmdirSync(made);
+      return null;
+    }
   }
   return { version: 1, parents };
 }

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { pythonFolder, type Interpreter } from "../interpreter.ts";
 import { rlimits, type Cell, type Plan } from "./cell.ts";
 
@@ -21,6 +22,23 @@ const SYSTEM = [
 ];
 const DEVICES = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm"];
 
+/**
+ * Throws, naming the folder, when a uid of its own could not come to one of
+ * the paths: without a mount namespace a folder of mode 0700 above shuts it out.
+ */
+export function mustReach(paths: readonly string[]): void {
+  for (const path of paths) {
+    for (let at = path; at !== "/"; at = dirname(at)) {
+      const found = statSync(at, { throwIfNoEntry: false });
+      if (!found?.isDirectory() || (found.mode & 0o001) !== 0) continue;
+      throw new Error(
+        `${path} lies in ${at}, which no other user may pass, so an instance under a uid of its own cannot read it. ` +
+          "Put it below folders that others may pass, or install bubblewrap, which needs no way there",
+      );
+    }
+  }
+}
+
 function confine(python: Interpreter): string[] {
   return [python.executable, "-I", "-S", join(pythonFolder, "confine.py")];
 }
@@ -32,6 +50,8 @@ function confine(python: Interpreter): string[] {
  * the kernel can (6.7+).
  */
 export function landlockPlan(cell: Cell, options: Options & { readonly seccomp: string }): Plan {
+  if (cell.uid !== null)
+    mustReach([pythonFolder, ...options.python.folders, ...cell.mounts.map((mount) => mount.source)]);
   return {
     argv: confine(options.python),
     confinement: {

@@ -134,9 +134,11 @@ def entrypoint(config):
             f"The entrypoint {relative} does not exist in the repository.",
             "Name the file that holds the server: path/to/file.py or path/to/file.py:object.",
         )
-    folders = [os.path.dirname(path), code] + [os.path.normpath(os.path.join(code, f)) for f in config["pythonPath"]]
+    folders = [os.path.dirname(path)] + [os.path.normpath(os.path.join(code, f)) for f in config["pythonPath"]]
     ahead = list(dict.fromkeys(folders))
-    sys.path[:] = ahead + [entry for entry in sys.path if entry not in ahead]
+    # The root comes last: a folder `mcp` there must not hide the installed package.
+    behind = [] if code in ahead else [code]
+    sys.path[:] = ahead + [entry for entry in sys.path if entry not in ahead and entry != code] + behind
     sys.argv = [path]
     spec = importlib.util.spec_from_file_location("server_module", path)
     if spec is None or spec.loader is None:

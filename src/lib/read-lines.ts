@@ -13,18 +13,22 @@ export function readLines(
 ): Promise<void> {
   const decoder = new StringDecoder("utf8");
   let rest = "";
+  const tell = (line: string): void => {
+    for (let at = 0; at === 0 || at < line.length; at += longest) onLine(line.slice(at, at + longest));
+  };
   const take = (text: string): void => {
     let from = 0;
     for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n", from)) {
       const line = rest + text.slice(from, end);
       rest = "";
       from = end + 1;
-      onLine(line.endsWith("\r") ? line.slice(0, -1) : line);
+      tell(line.endsWith("\r") ? line.slice(0, -1) : line);
     }
     rest += text.slice(from);
-    while (rest.length > longest) {
-      onLine(rest.slice(0, longest));
-      rest = rest.slice(longest);
+    if (rest.length > longest) {
+      const whole = rest.length - (rest.length % longest);
+      tell(rest.slice(0, whole));
+      rest = rest.slice(whole);
     }
   };
   stream.on("data", (chunk: Buffer) => take(decoder.write(chunk)));

@@ -1,0 +1,7 @@
+/** JSON text that PostgreSQL takes whatever strings are in it: it knows neither NUL nor lone surrogates. */
+export function storableJson(value: unknown): string {
+  // JSON.stringify escapes NUL and lone surrogates, and surrogates only when they are alone.
+  return JSON.stringify(value).replace(/\\(u0000|ud[89a-f][0-9a-f]{2}|.)/g, (all, escape: string) =>
+    escape === "u0000" ? "\\\\0" : escape.length === 5 ? "\ufffd" : all,
+  );
+}
