@@ -19,7 +19,7 @@ createServer((req, res) => {
         onRequestStart() {},
         onResponseStart(controller, status, headers) {
           res.on("close", () => !res.writableFinished && controller.abort(new Error("gone")));
-          res.writeHead(status, { "content-type": String(headers["content-type"]) });
+          res.writeHead(status, headers);
         },
         onResponseData(controller, chunk) {
           if (res.write(chunk)) return;

@@ -1,100 +1,13 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { quantile } from "./figures.ts";
 import { load } from "./load.ts";
+import { bare, forwarder, gateway, handshake, socket, stateless, stop, usage } from "./processes.ts";
 
 /**
  * What the gateway costs: CPU µs per call (of its process alone), requests per
  * second and latencies, beside the bare upstream and a forwarder without
  * checks, interleaved in one run.
  */
-const folder = mkdtempSync(join(tmpdir(), "ob-"));
-const key = `off_${randomBytes(24).toString("base64url")}`;
-const socket = (name: string) => join(folder, name);
-const start = async (file: string, ...args: string[]): Promise<ChildProcess> => {
-  const child = fork(join(import.meta.dirname, file), args);
-  await once(child, "message");
-  return child;
-};
-const upstream = await start("upstream.ts", socket("u"));
-const forwarder = await start("forwarder.ts", socket("u"), socket("f"));
-const gateway = await start("gateway-process.ts", socket("u"), socket("g"), key);
-
-interface Usage {
-  user: number;
-  system: number;
-  rss?: number;
-}
-async function usage(child: ChildProcess): Promise<Usage> {
-  child.send("usage");
-  const [message] = (await once(child, "message")) as [Usage];
-  return message;
-}
-
-const call = {
-  jsonrpc: "2.0",
-  id: 1,
-  method: "tools/call",
-  params: { name: "add", arguments: { a: 2, b: 3 } },
-};
-const plain = { "content-type": "application/json", accept: "application/json, text/event-stream" };
-const authorized = { ...plain, authorization: `Bearer ${key}` };
-const stateless = {
-  path: "/acme/bench/mcp",
-  headers: {
-    ...authorized,
-    "mcp-protocol-version": "2026-07-28",
-    "mcp-method": "tools/call",
-    "mcp-name": "add",
-  },
-  body: JSON.stringify({
-    ...call,
-    params: {
-      ...call.params,
-      _meta: {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1" },
-      },
-    },
-  }),
-};
-const handshake = {
-  path: "/acme/bench/mcp",
-  headers: { ...authorized, "mcp-protocol-version": "2025-11-25", "mcp-session-id": await session() },
-  body: JSON.stringify(call),
-};
-const bare = { path: "/mcp", headers: plain, body: handshake.body };
-
-/** The session id that `initialize` answers with. */
-async function session(): Promise<string> {
-  const { request } = await import("node:http");
-  const req = request({
-    socketPath: socket("g"),
-    path: "/acme/bench/mcp",
-    method: "POST",
-    headers: authorized,
-  });
-  req.end(
-    JSON.stringify({
-      jsonrpc: "2.0",
-      id: 0,
-      method: "initialize",
-      params: {
-        protocolVersion: "2025-11-25",
-        capabilities: {},
-        clientInfo: { name: "bench", version: "1" },
-      },
-    }),
-  );
-  const [response] = await once(req, "response");
-  response.resume();
-  return String(response.headers["mcp-session-id"]);
-}
-
+const median = (values: readonly number[]) => quantile(values, 0.5);
 const subjects = [
   { name: "bare upstream", socket: socket("u"), request: bare, child: undefined },
   { name: "forwarder", socket: socket("f"), request: { ...bare, body: stateless.body }, child: forwarder },
@@ -129,7 +42,8 @@ for (const connections of (process.env["BENCH_CONNECTIONS"] ?? "1,16,64").split(
       seen[i]!.p99.push(got.p99);
     }
   }
-  console.log(`\n${connections} connections, median of ${rounds} rounds`);
+  const aim = connections === 16 ? "; aim: CPU of the gateway at most ×1.4 of the forwarder's" : "";
+  console.log(`\n${connections} connections, median of ${rounds} rounds${aim}`);
   const base = median(seen[1]!.cpu);
   for (const [i, subject] of subjects.entries()) {
     const { cpu, rate, p50, p99 } = seen[i]!;
@@ -140,12 +54,4 @@ for (const connections of (process.env["BENCH_CONNECTIONS"] ?? "1,16,64").split(
     );
   }
 }
-const { rss } = await usage(gateway);
-console.log(`\ngateway memory at the end: ${Math.round(rss! / 1024 / 1024)} MB`);
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-}
-
-for (const child of [gateway, forwarder, upstream]) child.kill();
-rmSync(folder, { recursive: true, force: true });
+stop();

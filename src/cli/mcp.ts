@@ -43,7 +43,16 @@ function explain(error: unknown, at: { organization: string; server: string }): 
       },
     );
   }
+  if (status === 403 || boundaryOf(error) === "authorization") {
+    return new OffingError("forbidden", error instanceof Error ? error.message : String(error));
+  }
   return error;
+}
+
+/** Where the gateway stopped a request, as it says in the JSON-RPC error's data. */
+function boundaryOf(error: unknown): unknown {
+  const { data } = error as { data?: unknown };
+  return typeof data === "object" && data !== null && "boundary" in data ? data.boundary : undefined;
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -155,8 +155,8 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
 
   // Gateway
   const pools = closing.add(createPools());
-  const principalOf = (token: string): { principal: Principal; key: string } | undefined => {
-    const key = services.snapshot.key(hashKey(token));
+  const holderOf = (hash: string): { principal: Principal; key: string } | undefined => {
+    const key = services.snapshot.key(hash);
     const principal = key && services.snapshot.principal(key.organization, key.principal);
     return key && principal && { principal, key: key.id };
   };
@@ -172,8 +172,8 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
   const gateway = createGateway({
     snapshot: services.snapshot,
     tokens: {
-      verify(token) {
-        const found = principalOf(token);
+      verify(_token, hash) {
+        const found = holderOf(hash);
         return found && { principal: found.principal, token: found.key, kind: "api_key" };
       },
     },
@@ -191,7 +191,7 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
     pools,
     reserved: new Set(reservedOrganizations),
   });
-  const api = createApi({ services, signer, verify: (token) => principalOf(token)?.principal });
+  const api = createApi({ services, signer, verify: (token) => holderOf(hashKey(token))?.principal });
   closing.add({
     async close() {
       server.close();

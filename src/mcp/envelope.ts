@@ -149,14 +149,18 @@ function outerMembers(bytes: Buffer, limit: number): number {
 
 /** The same count in a parsed value, in which each key is there once. */
 function countMembers(value: object, depth: number): number {
+  if (Array.isArray(value)) {
+    if (depth === JUDGED_LEVELS) return 0;
+    return value.reduce<number>((sum, inner) => sum + membersWithin(inner, depth + 1), 0);
+  }
   let members = 0;
-  const isArray = Array.isArray(value);
   for (const key in value) {
-    if (!isArray) members++;
-    const inner: unknown = (value as JsonObject)[key];
-    if (depth < JUDGED_LEVELS && typeof inner === "object" && inner !== null) {
-      members += countMembers(inner, depth + 1);
-    }
+    members++;
+    if (depth < JUDGED_LEVELS) members += membersWithin((value as JsonObject)[key], depth + 1);
   }
   return members;
+}
+
+function membersWithin(value: unknown, depth: number): number {
+  return typeof value === "object" && value !== null ? countMembers(value, depth) : 0;
 }

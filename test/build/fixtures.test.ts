@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type Fixture, fixtures, malicious, repository } from "../fixtures/repositories.ts";
+import { malicious } from "../fixtures/malicious.ts";
+import { type Fixture, fixtures, repository } from "../fixtures/repositories.ts";
 import { type GitHost, gitHost } from "../fixtures/git-host.ts";
 import { noSandboxHere, python } from "../fixtures/environments.ts";
 import { describeIf } from "../needs.ts";
@@ -137,7 +138,7 @@ describeIf(noSandboxHere === null, noSandboxHere ?? "")("a repository", () => {
     const { port } = server.address() as AddressInfo;
     const fixture = malicious({ secret: join(folder, "canary"), folders: [folder], port, sleeps: "0.01" });
     const file = join(folder, "attempts.py");
-    await writeFile(file, String(fixture.files["evil/attempts.py"]));
+    await writeFile(file, fixture.attempts);
     const { stdout } = await promisify(execFile)(python, [file], { env: { PATH: process.env["PATH"] } });
     const report = JSON.parse(stdout) as Record<string, string>;
     for (const what of ["read", "write", `poison ${folder}`, "dial", "ask", "processes", "daemon"])

@@ -1,12 +1,12 @@
-import { execFile } from "node:child_process";
-import { readdir } from "node:fs/promises";
+import { execFile, spawnSync } from "node:child_process";
+import { chmod, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Step } from "../../src/build/build.ts";
 import { locateArtifact } from "../../src/build/package.ts";
 import { bundleFolder } from "../../src/cli/bundle.ts";
-import { noSandboxHere, uv } from "../fixtures/environments.ts";
+import { noSandboxHere, uv, uvEnv } from "../fixtures/environments.ts";
 import { describeIf } from "../needs.ts";
 import { commit, repository, type Repository } from "../fixtures/repositories.ts";
 import {
@@ -119,6 +119,28 @@ describe("an installation", () => {
     await own.close();
   });
 
+  it("ends when the new environment alone takes more disk than it may", async () => {
+    const own = await buildWorld({ limits: { diskBytes: 512 * 1024 } });
+    const outcome = await buildOf(own, await repository("fat", files));
+    expect(outcome.error).toMatchObject({ step: "install", code: "disk_limit" });
+    expect(await visible(join(own.services.dataDir, "environments"))).toEqual([]);
+    await own.close();
+  });
+
+  it("removes what builds of dead processes left half made, and nothing of a living one", async () => {
+    const own = await buildWorld();
+    const { pid: dead } = spawnSync("true");
+    const folder = join(own.services.dataDir, "environments");
+    await mkdir(join(folder, `.new-abc-${dead}-1`, "lib"), { recursive: true });
+    await chmod(join(folder, `.new-abc-${dead}-1`, "lib"), 0o500);
+    await mkdir(join(folder, `.new-abc-${process.ppid}-1`));
+    await buildOf(own, await repository("swept", files));
+    expect((await visible(folder)).filter((name) => name.startsWith("."))).toEqual([
+      `.new-abc-${process.ppid}-1`,
+    ]);
+    await own.close();
+  });
+
   it("ends at its time limit with that as the reason", async () => {
     const own = await buildWorld({ limits: { timeMs: 1 } });
     const outcome = await buildOf(own, await repository("slow", files));
@@ -150,7 +172,7 @@ dependencies = ["anyio<4.9", "mcp ; python_version < '3'"]
 dev = ["iniconfig"]
 `;
     const made = await repository("locked", { "main.py": "mcp = 1\n", "pyproject.toml": pyproject });
-    await run(await uv(), ["lock", "--quiet"], { cwd: made.path });
+    await run(await uv(), ["lock", "--quiet"], { cwd: made.path, env: await uvEnv() });
     // The list now allows more than the lock says, and the lock wins.
     await commit(made.path, { "pyproject.toml": pyproject });
     const outcome = await buildOf(world, made);

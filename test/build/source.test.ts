@@ -1,8 +1,14 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { bundleFolder } from "../../src/cli/bundle.ts";
+import type { StepContext } from "../../src/build/services.ts";
+import { sshCommand } from "../../src/build/source/git.ts";
+import { parseGitUrl } from "../../src/build/source/url.ts";
+import { createProxy } from "../../src/upstream/proxy.ts";
 import { commit, gitIn, repository, writeFiles } from "../fixtures/repositories.ts";
 import { type GitHost, gitHost } from "../fixtures/git-host.ts";
 import { buildWorld, type BuildWorld, type Outcome } from "./world.ts";
@@ -69,6 +75,16 @@ it.each([
     "source_invalid",
   ],
   [
+    "a sign-in with a % that stands for nothing",
+    () => world.run({ kind: "git", url: "https://me:100%@example.com/x.git", ref: null }),
+    "source_invalid",
+  ],
+  [
+    "a scheme that is a word of JavaScript's",
+    () => world.run({ kind: "git", url: "constructor://example.com/x.git", ref: null }),
+    "source_invalid",
+  ],
+  [
     "plain http to a host that is not allowed",
     () => world.run({ kind: "git", url: "http://127.0.0.1:9/x.git", ref: null }),
     "source_refused",
@@ -119,6 +135,86 @@ it("stops a source that is larger than its limit", async () => {
   const { error } = await small.run({ kind: "git", url: `${host.url}/large.git`, ref: null });
   expect(error).toMatchObject({ step: "source", code: "source_too_large" });
   await small.close();
+});
+
+/** A commit whose tree has these names as they are, byte for byte. */
+const commitOf = async (
+  path: string,
+  entries: [mode: string, name: Buffer, content: string][],
+): Promise<string> => {
+  const lines: Buffer[] = [];
+  for (const [mode, name, content] of entries) {
+    await writeFiles(path, { "blob.tmp": content });
+    const blob = await gitIn(path, "hash-object", "-w", "blob.tmp");
+    lines.push(Buffer.concat([Buffer.from(`${mode} blob ${blob}\t`), name, Buffer.from("\0")]));
+  }
+  const list = Buffer.concat(lines);
+  const tree = spawnSync("git", ["mktree", "-z"], { cwd: path, input: list }).stdout.toString().trim();
+  return gitIn(path, "commit-tree", tree, "-m", "made by hand");
+};
+
+it.each([
+  ["a carriage return", "d\r", "d\n"],
+  ["a line separator", "d\u2028", "d\n"],
+])("sees through links whose names differ only in %s", async (_what, real, other) => {
+  const made = await repository("twins", files);
+  const head = await commitOf(made.path, [
+    ["100644", Buffer.from("main.py"), "x"],
+    ["120000", Buffer.from(real), "."],
+    ["120000", Buffer.from(other), "a/b/c"],
+    ["120000", Buffer.from("out"), `${real}/../../etc`],
+  ]);
+  await gitIn(made.path, "update-ref", "refs/heads/main", head);
+  const bundle = await bundleFolder(made.path, { ref: head });
+  const { error } = await world.run({ kind: "bundle", path: bundle.path, commit: bundle.commit, ref: null });
+  expect(error).toMatchObject({ step: "source", code: "symlink_escapes" });
+});
+
+it("refuses a file whose name is not UTF-8, by its name", async () => {
+  const made = await repository("bytes", files);
+  const head = await commitOf(made.path, [["100644", Buffer.from([0x64, 0xff]), "x"]]);
+  await gitIn(made.path, "update-ref", "refs/heads/main", head);
+  const bundle = await bundleFolder(made.path, { ref: head });
+  const { error } = await world.run({ kind: "bundle", path: bundle.path, commit: bundle.commit, ref: null });
+  expect(error).toMatchObject({ step: "source", code: "name_unsupported" });
+});
+
+it("joins ssh to the host through the guard, by the program that ssh is given", async () => {
+  const proxy = await createProxy({ guard: world.services.guard, organization: "org_one", maxBytes: 1e6 });
+  const program = join(import.meta.dirname, "../../src/upstream/connect.ts");
+  const dial = (port: number) =>
+    spawnText(
+      process.execPath,
+      [program, proxy.socket, "127.0.0.1", String(port)],
+      "GET /nowhere HTTP/1.0\r\n\r\n",
+    );
+  expect((await dial(host.port)).out).toContain("404 Not Found");
+  const refused = await dial(9);
+  expect(refused).toMatchObject({ code: 1, out: "" });
+  expect(refused.err).toContain("--allow-private");
+  await proxy.close();
+});
+
+it("gives ssh no setting, agent, shell word or option of anybody else's", () => {
+  const services = { ...world.services, dataDir: "/data of %h/'x'" };
+  const context = { organization: "org_one", services } as unknown as StepContext;
+  const address = parseGitUrl("ssh://git@git.example:2222/a.git", world.services.guard, "org_one");
+  const command = sshCommand(context, address, { socket: "/run/a b/proxy", url: "", close: async () => {} });
+  const words = spawnSync("sh", ["-c", `set -- ${command}; printf '%s\\n' "$@"`])
+    .stdout.toString()
+    .split("\n");
+  expect(words.slice(0, 3)).toEqual(["ssh", "-F", "/dev/null"]);
+  expect(words).toContain(`UserKnownHostsFile="/data of %%h/'x'/organizations/org_one/known_hosts"`);
+  const through = words.find((word) => word.startsWith("ProxyCommand=")) ?? "";
+  const inner = spawnSync("sh", [
+    "-c",
+    `set -- ${through.slice("ProxyCommand=".length)}; printf '%s\\n' "$@"`,
+  ]);
+  expect(inner.stdout.toString().trim().split("\n").slice(2)).toEqual([
+    "/run/a b/proxy",
+    "git.example",
+    "2222",
+  ]);
 });
 
 it("takes an uploaded folder as it lies there, without what is ignored, and leaves its repository alone", async () => {
@@ -198,3 +294,19 @@ it("refuses an upload that is no bundle, or has not the commit that it says", as
   const other = await world.run({ kind: "bundle", path: bundle.path, commit: "b".repeat(40), ref: null });
   expect(other.error).toMatchObject({ step: "source", code: "bundle_invalid" });
 });
+
+async function spawnText(
+  program: string,
+  args: string[],
+  input: string,
+): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(program, args);
+  let out = "";
+  let err = "";
+  child.stdout.on("data", (chunk) => (out += String(chunk)));
+  child.stderr.on("data", (chunk) => (err += String(chunk)));
+  child.stdin.on("error", () => {});
+  child.stdin.write(input);
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, out, err };
+}

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readIndexes } from "../../src/build/install/indexes.ts";
 import { fetchFromWheel, type ToolContext, toolPath, type WheelTool } from "../../src/build/tools/wheel.ts";
-import { python, uv } from "../fixtures/environments.ts";
+import { python, uv, uvEnv } from "../fixtures/environments.ts";
 import { findBwrap, pinnedBwrap } from "../../src/main/bwrap.ts";
 
 const run = promisify(execFile);
@@ -20,15 +20,11 @@ afterAll(() => rm(root, { recursive: true, force: true }));
 /** A PATH whose python3 has pip, or has none. */
 const pathWith = async (pip: boolean): Promise<string> => {
   const folder = await mkdtemp(join(root, "python-"));
-  await run(await uv(), [
-    "venv",
-    "--quiet",
-    "--clear",
-    ...(pip ? ["--seed"] : []),
-    "--python",
-    python,
-    folder,
-  ]);
+  await run(
+    await uv(),
+    ["venv", "--quiet", "--clear", ...(pip ? ["--seed"] : []), "--python", python, folder],
+    { env: await uvEnv() },
+  );
   return `${join(folder, "bin")}:/usr/bin:/bin`;
 };
 

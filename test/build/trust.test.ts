@@ -2,6 +2,8 @@ import { mkdtemp, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { stripUserInfo } from "../../src/build/source/url.ts";
+import { printable } from "../../src/lib/printable.ts";
 import { bundleFolder } from "../../src/cli/bundle.ts";
 import { type Files, repository } from "../fixtures/repositories.ts";
 import { buildWorld, type BuildWorld, type Outcome } from "./world.ts";
@@ -20,7 +22,8 @@ describe("code of a repository never runs outside the sandbox", () => {
     const made = await repository("evil", { "main.py": "mcp = 1\n", "setup.py": setup, ...files });
     const bundle = await bundleFolder(made.path);
     const outcome = await world.run({ kind: "bundle", path: bundle.path, commit: bundle.commit, ref: null });
-    console.log(outcome.error?.message, outcome.error?.code, outcome.lines.slice(-3));
+    // uv was there and was asked, or nothing is shown.
+    expect(outcome.error).not.toMatchObject({ code: "uv_missing" });
     return { outcome, left: await readdir(marks) };
   };
 
@@ -51,5 +54,45 @@ describe("code of a repository never runs outside the sandbox", () => {
       "more.txt": "anyio @ ../checkout\n",
     });
     expect(left).toEqual([]);
+  });
+});
+
+describe("words of a repository take no more time than their length", () => {
+  const many = 400_000;
+  it.each([
+    ["empty lines in a Python file", { "server.py": "\n".repeat(many) }],
+    ["spaces in requirements.txt", { "main.py": "", "requirements.txt": `x${" ".repeat(many)}y` }],
+    ["a long word in requirements.txt", { "main.py": "", "requirements.txt": "a".repeat(many) }],
+    [
+      "empty lines in .python-version",
+      {
+        "main.py": "",
+        "requirements.txt": "mcp ; python_version < '3'",
+        ".python-version": "\n".repeat(many),
+      },
+    ],
+  ])("such as %s", async (_what, files) => {
+    const world = await buildWorld();
+    const made = await repository("slow", files);
+    const bundle = await bundleFolder(made.path);
+    const { error } = await world.run({
+      kind: "bundle",
+      path: bundle.path,
+      commit: bundle.commit,
+      ref: null,
+    });
+    // Whatever comes of it, it is past the reading, and within this test's time.
+    expect(error?.step ?? "past").not.toBe("source");
+    await world.close();
+  });
+
+  it("such as a line of a log, from which sign-ins and terminal commands are taken", () => {
+    for (const text of ["a", "://", "\u001B[", "\u001B]", " ", "\u001B[1;"]) {
+      const line = text.repeat(many);
+      expect(printable(stripUserInfo(line)).length).toBeLessThanOrEqual(line.length);
+    }
+    expect(stripUserInfo("see https://me:se@cret@host/x and ssh://git@host/y")).toBe(
+      "see https://host/x and ssh://host/y",
+    );
   });
 });

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestGateway } from "./harness.ts";
-import { openSession, ScriptedUpstream, statelessCall, wellBehaved } from "./scripted.ts";
+import { json, openSession, ScriptedUpstream, statelessCall, wellBehaved } from "./scripted.ts";
 
 let world: TestGateway;
 let upstream: ScriptedUpstream;
@@ -213,6 +213,12 @@ describe("A body is refused when", () => {
     ["its id is an object", '{"jsonrpc":"2.0","id":{},"method":"ping"}', 400, -32600],
     ["it is a batch", "[]", 400, -32600],
     [
+      "a key that is judged by occurs twice",
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"seen","name":"hidden"}}',
+      400,
+      -32600,
+    ],
+    [
       "it nests too deep",
       `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":${"[".repeat(200)}${"]".repeat(200)}}}`,
       400,
@@ -367,6 +373,46 @@ describe("A handshake session", () => {
       protocol_version: "2025-11-25",
     });
   });
+});
+
+test("What a server announces and the gateway does not carry is not announced, in either era.", async () => {
+  const announced = {
+    tools: { listChanged: true },
+    resources: { subscribe: true, listChanged: true },
+    logging: {},
+    tasks: { list: {} },
+    extensions: { "io.modelcontextprotocol/tasks": {}, "com.example/own": { a: 1 } },
+  };
+  await using speaking = await ScriptedUpstream.start(({ res, message }) => {
+    const result = {
+      protocolVersion: "2025-11-25",
+      supportedVersions: ["2026-07-28"],
+      resultType: "complete",
+      serverInfo: { name: "s", version: "1" },
+      capabilities: announced,
+      instructions: "Be kind.",
+    };
+    json(res, { jsonrpc: "2.0", id: message.id, result });
+  });
+  world.publish("speaking", { address: speaking.address });
+  const { key } = world.key({ roles: { speaking: "user" } });
+  const path = "/acme/speaking/mcp";
+  const discovered = await send({ ...statelessCall("server/discover"), key, path });
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "c", version: "1" } };
+  const initialized = await send({
+    key,
+    path,
+    body: JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params }),
+  });
+  for (const { text } of [discovered, initialized]) {
+    expect(JSON.parse(text).result).toMatchObject({ instructions: "Be kind." });
+    expect(JSON.parse(text).result.capabilities).toEqual({
+      tools: {},
+      resources: {},
+      logging: {},
+      extensions: { "com.example/own": { a: 1 } },
+    });
+  }
 });
 
 test("No key reaches an upstream, and nothing that a client claims to be does.", async () => {

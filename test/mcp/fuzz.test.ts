@@ -245,11 +245,43 @@ test("A handshake server's answers become the stateless era's.", () => {
   expect(rewrite(message({ id: 9, method: "elicitation/create", params: {} })).kind).toBe("impossible");
 });
 
-test("The least recently used entry is the one forgotten.", () => {
-  const lru = new Lru<string, number>(2);
-  lru.set("a", 1);
-  lru.set("b", 2);
-  lru.get("a");
-  lru.set("c", 3);
-  expect([lru.get("a"), lru.get("b"), lru.get("c"), lru.size]).toEqual([1, undefined, 3, 2]);
+test("What was used among the last entries stays; what was not is forgotten, so that memory is bounded.", () => {
+  const lru = new Lru<number, string>(10);
+  lru.set(-1, "kept");
+  for (let i = 0; i < 1000; i++) {
+    lru.set(i, "new");
+    expect(lru.get(-1)).toBe("kept");
+    for (let back = 0; back < Math.min(i, 8); back++) expect(lru.get(i - back)).toBe("new");
+  }
+  const left = Array.from({ length: 1000 }, (_, i) => lru.get(i)).filter((value) => value !== undefined);
+  expect(left.length).toBeLessThanOrEqual(20);
+  lru.delete(-1);
+  expect(lru.get(-1)).toBeUndefined();
+});
+
+test("A key that occurs twice where a request is judged is refused, however it is spelled.", () => {
+  const read = (text: string) => readMessage(Buffer.from(text), 128).kind;
+  const request = (params: string) => `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}}`;
+  expect(read(request('{"name":"a","arguments":{"x":{"y":1,"y":2}}}'))).toBe("request");
+  expect(read(request('{"name":"a:b","arguments":{"x":["{\\":",{"z":1}]}}'))).toBe("request");
+  for (const twice of [
+    request('{"name":"a","name":"b"}'),
+    request('{"name":"a","n\\u0061me":"b"}'),
+    request('{"name":"a","_meta":{"k":1,"k":2}}'),
+    request('{"name":"a","arguments":{"x":1,"x":1}}'),
+    request('{"name":"a","__proto__":{},"__proto__":{}}'),
+    '{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{"name":"a"}}',
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"params":{"name":"b"}}',
+  ]) {
+    expect([twice, read(twice)]).toEqual([twice, "invalid"]);
+  }
+});
+
+test("Any request without a key twice is read, whatever stands in its params.", () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (params) => {
+      const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "m", params });
+      return readMessage(Buffer.from(text), 128).kind === "request";
+    }),
+  );
 });

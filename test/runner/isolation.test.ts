@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { networkInterfaces } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { noEgressHere, noSandboxHere } from "../fixtures/environments.ts";
 import { describeIf } from "../needs.ts";
@@ -222,6 +223,21 @@ out = "reached"
       expect(line).not.toContain("canary-in-argv");
     }
   });
+
+  test.runIf(root)(
+    "with Landlock, code that its own uid has no way to is told with the folder in the way",
+    async () => {
+      const closed = mkdtempSync(join(tmpdir(), "offing-closed-"));
+      onTestFinished(() => rmSync(closed, { recursive: true, force: true }));
+      mkdirSync(join(closed, "code"));
+      writeFileSync(join(closed, "code", "main.py"), evaluator);
+      const { runner, deploy } = await world({ isolation: "landlock" });
+      const target = await deploy({ files: {}, code: join(closed, "code") });
+      const error = await startError(runner.acquire(target));
+      expect(error).toMatchObject({ reason: "isolation" });
+      expect(error.message).toContain(`lies in ${closed}, which no other user may pass`);
+    },
+  );
 
   test("what it writes to its own control channel harms nobody, and forges no word of the platform's", async () => {
     const { run, lines } = await prisoner();

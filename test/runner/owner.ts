@@ -36,11 +36,11 @@ if (order.role === "owner") {
   });
   await offerRunner(runner, order.socket);
   const lease = await runner.acquire(target);
-  console.log(JSON.stringify({ address: lease.address }));
+  process.stdout.write(`${JSON.stringify({ address: lease.address })}\n`);
 } else {
   const runner = await connectRunner(order.socket);
   const lease = await runner.acquire(target);
-  console.log(JSON.stringify({ address: lease.address, instance: lease.instance }));
+  process.stdout.write(`${JSON.stringify({ address: lease.address, instance: lease.instance })}\n`);
 }
 // Kept alive until it is killed.
 setInterval(() => {}, 60_000);

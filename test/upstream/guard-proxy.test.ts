@@ -116,6 +116,52 @@ describe("the guarded proxy", () => {
     },
   );
 
+  it("refuses its platform's own listener and metadata services, even where an admin allowed them", async () => {
+    const refused: GuardRefused[] = [];
+    const guard = createGuard({
+      allow: () => [
+        { host: "127.0.0.1", port },
+        { host: "169.254.169.254", port: 80 },
+      ],
+      own: () => [{ host: "0.0.0.0", port }],
+      trustedHosts: () => ["127.0.0.1", "169.254.169.254"],
+    });
+    proxy = await createProxy({
+      guard,
+      organization: "org",
+      maxBytes: 1e6,
+      onRefused: (refusal) => refused.push(refusal),
+    });
+    for (const authority of [`127.0.0.1:${port}`, `[::1]:${port}`, `[::ffff:127.0.0.1]:${port}`, `0:${port}`])
+      expect(await tunnel(authority, plainGet("/in"))).toMatch(/^HTTP\/1\.1 403 /);
+    expect((await viaSocket(`http://127.0.0.1:${port}/`)).status).toBe(403);
+    expect(await tunnel("169.254.169.254:80", "")).toMatch(/^HTTP\/1\.1 403 /);
+    expect(new Set(refused.map((refusal) => refusal.why))).toEqual(new Set(["own_listener", "metadata"]));
+  });
+
+  it("dials only what it judged, for a name that becomes another address at every question", async () => {
+    let asked = 0;
+    const guard = createGuard({
+      allow: () => [],
+      own: () => [],
+      trustedHosts: () => [],
+      // Nobody is there to be reached at the first; the second would be this machine.
+      resolve: async () => [{ address: asked++ === 0 ? "192.88.99.1" : "127.0.0.1", family: 4 }],
+    });
+    proxy = await createProxy({ guard, organization: "org", maxBytes: 1e6 });
+    for (let i = 0; i < 3; i++)
+      expect(await tunnel(`rebind.example:${port}`, plainGet("/in"))).not.toContain('"url":"/in"');
+  });
+
+  it.each(["", ":", "host", "host:", "host:x", ":80", "a b:80", "host:99999", "[::1", "-x:80", "../x:80"])(
+    "answers a tunnel to %j with a refusal and goes on",
+    async (authority) => {
+      await open(true);
+      expect(await tunnel(authority, "")).not.toContain(" 200 ");
+      expect(await tunnel(`127.0.0.1:${port}`, plainGet("/in"))).toContain('"url":"/in"');
+    },
+  );
+
   it("serves its loopback side only to who has the token", async () => {
     await open(true);
     const url = new URL(proxy.url);

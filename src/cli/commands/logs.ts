@@ -17,14 +17,12 @@ export const logs: Command = {
   args: [1, 1],
   flags: { follow: { type: "boolean", short: "f" }, build: { type: "boolean" }, since: { type: "string" } },
   async run({ cli, args, flags }) {
+    if (flags["build"] === true && flags["since"] !== undefined)
+      throw new UsageError("--since goes with the server log, not with --build");
+    const since = parseSince(text(flags, "since"));
     const at = await serverOf(cli, args[0]!);
     const following = flags["follow"] === true;
-    if (flags["build"] === true) {
-      if (flags["since"] !== undefined)
-        throw new UsageError("--since goes with the server log, not with --build");
-      return lastBuildLog(cli, at, following);
-    }
-    const since = parseSince(text(flags, "since"));
+    if (flags["build"] === true) return lastBuildLog(cli, at, following);
     if (following) {
       for await (const line of follow((after) => cli.client.stream("followServerLines", at, since, after)))
         show(cli, line);

@@ -1,0 +1,22 @@
+import { line } from "./figures.ts";
+import { load } from "./load.ts";
+import { gateway, handshake, socket, stateless, stop, usage } from "./processes.ts";
+
+/** What the gateway's process holds after its first calls, and how much more after many. */
+const calls = Number(process.env["BENCH_CALLS"] ?? 100_000);
+const first = Math.min(10_000, calls);
+const mib = (bytes: number) => bytes / 1024 / 1024;
+
+const before = await run(first);
+const after = await run(calls - first);
+const grown = after - before;
+line(`after ${first} calls`, `${before.toFixed(0)} MiB`);
+line(`after ${calls} calls`, `${after.toFixed(0)} MiB`);
+line("grown by", `${grown.toFixed(0)} MiB`, { text: "≤ 20 MiB", met: grown <= 20 });
+stop();
+
+/** Half of the calls in each era; the resident memory after them. */
+async function run(count: number): Promise<number> {
+  for (const request of [stateless, handshake]) await load(socket("g"), request, 16, count / 2);
+  return mib((await usage(gateway)).rss!);
+}
