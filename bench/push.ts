@@ -38,10 +38,9 @@ async function push(
   aim: number | undefined,
   moreRequirements = "",
 ): Promise<void> {
-  const files = serverSaying(name);
   const { build, log } = await deployed(owner, server, {
-    ...files,
-    "requirements.txt": `${String(files["requirements.txt"])}${moreRequirements}`,
+    ...serverSaying(name),
+    "requirements.txt": `fastmcp>=4,<5\n${moreRequirements}`,
   });
   if (build.status !== "succeeded") throw new Error(log.join("\n"));
   const client = await mcpClient({ url }, `default/${server}`, owner.key);

@@ -1,5 +1,6 @@
 import type { Client } from "@modelcontextprotocol/client";
 import { OffingError } from "../contract/errors.ts";
+import { messageOf } from "../lib/log.ts";
 import type { CliContext } from "./context.ts";
 
 /** Connects to a server's live endpoint as any MCP client does, in whichever era it speaks. */
@@ -44,9 +45,21 @@ function explain(error: unknown, at: { organization: string; server: string }): 
     );
   }
   if (status === 403 || boundaryOf(error) === "authorization") {
-    return new OffingError("forbidden", error instanceof Error ? error.message : String(error));
+    return new OffingError("forbidden", wordsOf(error));
   }
   return error;
+}
+
+/** What the gateway said: the client puts the whole JSON-RPC answer into its error's message. */
+function wordsOf(error: unknown): string {
+  const text = messageOf(error);
+  try {
+    const answer = JSON.parse(text.slice(text.indexOf("{"))) as { error?: { message?: unknown } };
+    if (typeof answer.error?.message === "string") return answer.error.message;
+  } catch {
+    // No JSON in it: the words themselves.
+  }
+  return text;
 }
 
 /** Where the gateway stopped a request, as it says in the JSON-RPC error's data. */

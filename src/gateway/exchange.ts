@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import type { RequestId } from "../mcp/envelope.ts";
 import type { Records, RequestRecord } from "./ports.ts";
-import { Refusal } from "./refusal.ts";
+import type { Refusal } from "./refusal.ts";
 
 const NO_BODY = Buffer.alloc(0);
 

@@ -11,9 +11,11 @@ export interface Change {
 }
 
 /**
- * The change log: what a verb changed, read back by every replica in commit
- * order. A row becomes readable once every transaction older than its own has
- * ended, so no reader can pass over one that commits late.
+ * The change log: what a verb changed, read back by every replica as it is
+ * committed. A reader's position moves only below the oldest transaction that
+ * still runs, so it passes over none that commits late; rows above are applied
+ * at once and remembered, so that no slow transaction, of whatever program on
+ * this PostgreSQL, holds a revocation back.
  */
 export interface Changes {
   /** Appends within the verb's transaction. */
@@ -27,7 +29,7 @@ export interface Changes {
   close(): Promise<void>;
 }
 
-/** Rows older than this are removed; a replica that slept longer loads everything anew. */
+/** Rows older than this are removed: longer than any replica sleeps between two looks. */
 const KEEP_HOURS = 48;
 const APPLY_WITHIN_MS = 10_000;
 
@@ -35,6 +37,8 @@ export function openChanges(db: Db, notices: Notices, log: Log): Changes {
   let position = { xid: 0n, id: 0n };
   /** Every transaction below this one is applied here. */
   let horizon = 0n;
+  /** Ids of rows above the position that are applied already. */
+  let ahead = new Set<string>();
   let apply: ((batch: readonly Change[]) => Promise<void>) | undefined;
   let running: Promise<void> | undefined;
   let again = false;
@@ -51,15 +55,17 @@ export function openChanges(db: Db, notices: Notices, log: Log): Changes {
       .select(["id", "organization", "kind", "subject"])
       .select(sql<string>`xid::text`.as("xid"))
       .where(sql<boolean>`(xid, id) > (${String(position.xid)}::xid8, ${String(position.id)}::bigint)`)
-      .where(sql<boolean>`xid < ${String(xmin)}::xid8`)
       .orderBy("changes.xid")
       .orderBy("id")
       .execute();
-    if (rows.length > 0) await apply!(rows);
-    const last = rows.at(-1);
+    const fresh = rows.filter((row) => !ahead.has(row.id));
+    if (fresh.length > 0) await apply!(fresh);
+    const last = rows.findLast((row) => BigInt(row.xid) < xmin);
     if (last) position = { xid: BigInt(last.xid), id: BigInt(last.id) };
+    ahead = new Set(rows.filter((row) => BigInt(row.xid) >= xmin).map((row) => row.id));
     horizon = xmin;
-    for (const waiter of waiting) if (waiter.xid < horizon) waiter.resolve();
+    const seen = new Set(rows.map((row) => BigInt(row.xid)));
+    for (const waiter of waiting) if (waiter.xid < horizon || seen.has(waiter.xid)) waiter.resolve();
   }
 
   /** One reader at a time; a wake-up during a read causes another read. */
@@ -81,12 +87,7 @@ export function openChanges(db: Db, notices: Notices, log: Log): Changes {
   }
 
   const unlisten = notices.on("changes", wake);
-  // A late transaction elsewhere holds rows back without a notice when it ends.
-  const sweep = setInterval(() => {
-    if (waiting.size > 0) wake();
-  }, 25);
   const slow = setInterval(wake, 1000);
-  sweep.unref();
   slow.unref();
 
   return {
@@ -125,7 +126,6 @@ export function openChanges(db: Db, notices: Notices, log: Log): Changes {
     async close() {
       closed = true;
       unlisten();
-      clearInterval(sweep);
       clearInterval(slow);
       for (const waiter of waiting) waiter.resolve();
       await running;

@@ -12,6 +12,8 @@ import type { Db, Tx } from "./database.ts";
 export interface Notices {
   /** Runs `listener` for each notice of `channel`, until the returned function is called. */
   on(channel: Channel, listener: (subject: string | null) => void): () => void;
+  /** How many listen to a channel here. */
+  listening(channel: Channel): number;
   /** Delivered when the transaction commits. */
   send(tx: Tx | Db, channel: Channel, subject: string): Promise<void>;
   /** The connection itself, for session-level advisory locks. */
@@ -79,6 +81,7 @@ export async function openNotices(
       listeners.set(name, set.add(listener));
       return () => set.delete(listener);
     },
+    listening: (channel) => listeners.get(`offing_${channel}`)?.size ?? 0,
     async send(tx, channel, subject) {
       await sql`select pg_notify(${`offing_${channel}`}, ${subject})`.execute(tx);
     },

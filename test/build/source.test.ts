@@ -154,8 +154,8 @@ const commitOf = async (
 };
 
 it.each([
-  ["a carriage return", "d\r", "d\n"],
-  ["a line separator", "d\u2028", "d\n"],
+  ["a carriage return", "d\n", "d\r"],
+  ["a line separator", "d\n", "d\u2028"],
 ])("sees through links whose names differ only in %s", async (_what, real, other) => {
   const made = await repository("twins", files);
   const head = await commitOf(made.path, [

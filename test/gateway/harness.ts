@@ -59,8 +59,8 @@ export class TestGateway implements AsyncDisposable {
     world.gateway = createGateway({
       snapshot,
       tokens: {
-        verify(token) {
-          const entry = world.#keys.get(hash("sha256", token));
+        verify(_, sha256) {
+          const entry = world.#keys.get(sha256);
           return entry && { principal: entry.principal, token: entry.id, kind: "api_key" };
         },
       },
@@ -163,6 +163,10 @@ export class TestGateway implements AsyncDisposable {
     const id = newId("key");
     this.#keys.set(hash("sha256", key), { id, principal });
     return { key, principal, id };
+  }
+
+  revoke(key: string): void {
+    this.#keys.delete(hash("sha256", key));
   }
 
   /** Resolves with the first record, written or yet to come, for which `accepts` holds. */

@@ -65,7 +65,7 @@ export function wellBehaved({ req, res, message }: Received): void {
           capabilities: { tools: {} },
           serverInfo: { name: "scripted", version: "1" },
         }
-      : { content: [{ type: "text", text: `session ${req.headers["mcp-session-id"]}` }] };
+      : { content: [{ type: "text", text: `session ${String(req.headers["mcp-session-id"])}` }] };
   json(res, { jsonrpc: "2.0", id: message.id, result });
 }
 

@@ -1,88 +1,10 @@
 import { once } from "node:events";
 import { existsSync, watch, writeFileSync } from "node:fs";
-import { type ClientRequest, createServer, type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { frameworks, PythonServer, temporaryFolder, TestGateway } from "./harness.ts";
-import {
-  openSession,
-  type Received,
-  ScriptedUpstream,
-  statelessCall,
-  wellBehaved,
-} from "./scripted.ts";
-
-let open: (AsyncDisposable | undefined)[] = [];
-afterEach(async () => {
-  for (const each of open.reverse()) await each?.[Symbol.asyncDispose]();
-  open = [];
-});
-function keep<T extends AsyncDisposable>(resource: T): T {
-  open.push(resource);
-  return resource;
-}
-
-/** A gateway, a scripted upstream behind it, and a key for it. */
-async function scene(
-  script: (received: Received) => void | Promise<void>,
-  options: { windowMs?: number; idleMs?: number } = {},
-) {
-  const upstream = keep(await ScriptedUpstream.start(script));
-  const world = keep(await TestGateway.start({ idleMs: options.idleMs ?? 60_000 }));
-  const url = world.publish("s", {
-    address: upstream.address,
-    ...(options.windowMs === undefined ? {} : { windowMs: options.windowMs }),
-  });
-  const { key } = world.key({ roles: { s: "user" } });
-  return { upstream, world, url, key };
-}
-
-/** Posts with a client that can be cut off. */
-function post(
-  url: string,
-  key: string,
-  given: { headers: Record<string, string>; body: string },
-): ClientRequest {
-  const req = request(url, { method: "POST", headers: { ...given.headers, authorization: `Bearer ${key}` } });
-  req.on("error", () => {});
-  req.end(given.body);
-  return req;
-}
-
-async function responseOf(req: ClientRequest): Promise<IncomingMessage> {
-  const [response] = (await once(req, "response")) as [IncomingMessage];
-  response.on("error", () => {});
-  return response;
-}
-
-async function text(response: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
-}
-
-function handshakeCall(session: string, tool: string, args = {}) {
-  return {
-    headers: {
-      "content-type": "application/json",
-      "mcp-session-id": session,
-      "mcp-protocol-version": "2025-11-25",
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: 7,
-      method: "tools/call",
-      params: { name: tool, arguments: args },
-    }),
-  };
-}
-
-function deferred() {
-  return Promise.withResolvers<void>();
-}
-
-const event = (value: unknown) => `event: message\ndata: ${JSON.stringify(value)}\n\n`;
-const result = { jsonrpc: "2.0", id: 7, result: { content: [], resultType: "complete" } };
+import { deferred, event, handshakeCall, keep, post, responseOf, result, scene, text } from "./scene.ts";
+import { openSession, type Received, statelessCall, wellBehaved } from "./scripted.ts";
 
 test("An event reaches the client while the upstream still holds the rest.", async () => {
   const release = deferred();
@@ -205,51 +127,6 @@ async function appears(folder: string, name: string): Promise<void> {
   while (!existsSync(join(folder, name))) await once(watcher, "change");
   controller.abort();
 }
-
-test("After 256 clients dropped at once, the gateway serves on.", async () => {
-  let holding = 0;
-  let closed = 0;
-  const all = deferred();
-  const allClosed = deferred();
-  const { url, key, world, upstream } = await scene((received) => {
-    if (received.message.params?.["name"] !== "big") return wellBehaved(received);
-    received.res.writeHead(200, { "content-type": "text/event-stream" });
-    const fill = () => {
-      while (!received.res.destroyed && received.res.write(`: ${"x".repeat(65_536)}\n\n`));
-    };
-    received.res.on("drain", fill);
-    received.res.on("close", () => {
-      if (++closed === 256) allClosed.resolve();
-    });
-    fill();
-    if (++holding === 256) all.resolve();
-  });
-  // A unix socket's buffers are small: a client that does not read is felt upstream at once.
-  const socketPath = join(temporaryFolder(), "g");
-  const door = createServer((req, res) => world.gateway.handle(req, res)).listen(socketPath);
-  await once(door, "listening");
-  const clients = Array.from({ length: 256 }, () => {
-    const given = statelessCall("tools/call", { name: "big" });
-    const headers = { ...given.headers, authorization: `Bearer ${key}` };
-    const client = request({ socketPath, path: new URL(url).pathname, method: "POST", headers });
-    client.on("error", () => {});
-    client.end(given.body);
-    return client;
-  });
-  // A listener that reads nothing: without one, Node's client would drain the answer.
-  for (const client of clients) client.on("response", () => {});
-  await all.promise;
-  for (const client of clients) client.destroy();
-  await allClosed.promise;
-  door.close();
-  const response = await responseOf(post(url, key, statelessCall("tools/call", { name: "small" })));
-  expect(response.statusCode).toBe(200);
-  expect(await text(response)).toContain("session ");
-  const gone = () => world.records.filter((r) => r.capability_name === "big");
-  await world.record(() => gone().length === 256);
-  expect(new Set(gone().map((r) => r.outcome))).toEqual(new Set(["client_gone"]));
-  expect(upstream.received.length).toBe(257);
-}, 30_000);
 
 test("An upstream that hangs ends in a clear error when the request window is over.", async () => {
   const { url, key, world } = await scene(() => {}, { windowMs: 150 });
@@ -398,51 +275,3 @@ test("Two stateless requests are never given the same session upstream.", async 
   expect(new Set(sessions).size).toBe(2);
   expect(sessions.every((session) => typeof session === "string" && session.length >= 26)).toBe(true);
 });
-
-test("A thousand rounds of leaving clients, hanging and dying upstreams and lost instances leave no socket, timer, lease or exchange behind.", async () => {
-  const { url, key, world, upstream } = await scene(
-    (received) => {
-      const kind = received.message.params?.["name"];
-      if (kind === "dies") received.res.destroy();
-      else if (kind === "stream" || kind === "slow") {
-        received.res.writeHead(200, { "content-type": "text/event-stream" });
-        received.res.write(event({ jsonrpc: "2.0", method: "notifications/progress", params: {} }));
-      } else if (kind !== "hangs") wellBehaved(received);
-    },
-    { windowMs: 100 },
-  );
-  let lost = new AbortController();
-  world.instances.set("srv_acme_s", async () => world.lease("srv_acme_s", upstream.address, lost));
-  const session = await openSession(url, key);
-  const leave = async (given: { headers: Record<string, string>; body: string }) => {
-    const leaving = post(url, key, given);
-    await responseOf(leaving);
-    leaving.destroy();
-  };
-  const round = async () => {
-    await leave(statelessCall("tools/call", { name: "stream" }));
-    await leave(handshakeCall(session, "slow"));
-    for (const name of ["dies", "fine", "hangs"]) {
-      await text(await responseOf(post(url, key, statelessCall("tools/call", { name }))));
-    }
-  };
-  const rounds = async (count: number) => {
-    const from = world.records.length;
-    for (let i = 0; i < count / 50; i++) {
-      await Promise.all(Array.from({ length: 50 }, round));
-      await world.record(() => world.records.length === from + (i + 1) * 250);
-      lost.abort(new Error("replaced"));
-      lost = new AbortController();
-    }
-  };
-  const open = (kind: RegExp) => process.getActiveResourcesInfo().filter((name) => kind.test(name)).length;
-  const leases = () => world.acquired.get("srv_acme_s")! - (world.released.get("srv_acme_s") ?? 0);
-  await rounds(50);
-  const before = { timers: open(/Timeout/), sockets: open(/TCP|Pipe/) };
-  await rounds(1000);
-  expect(world.records.length).toBe(1 + 5 * 1050);
-  expect(leases()).toBe(0);
-  expect(open(/Timeout/)).toBeLessThanOrEqual(before.timers + 10);
-  expect(open(/TCP|Pipe/)).toBeLessThanOrEqual(before.sockets + 20);
-  expect(await upstream.connections()).toBeLessThanOrEqual(20);
-}, 60_000);

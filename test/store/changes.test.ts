@@ -47,7 +47,7 @@ describe("the change log", () => {
     expect(subjects().toSorted()).toEqual(names.toSorted());
   });
 
-  it("does not pass over a transaction that took its place early and commits late", async () => {
+  it("neither waits for a transaction that took its place early and commits late, nor passes over it", async () => {
     const begun = Promise.withResolvers<void>();
     const finish = Promise.withResolvers<void>();
     const late = database.db.transaction().execute(async (tx) => {
@@ -57,10 +57,13 @@ describe("the change log", () => {
       return changes.transactionId(tx);
     });
     await begun.promise;
-    const early = await append("early");
+    await changes.applied(await append("early"));
+    await changes.applied(await append("another"));
+    expect(subjects()).toEqual(["early", "another"]);
     finish.resolve();
-    await Promise.all([changes.applied(early), changes.applied(await late)]);
-    expect(subjects()).toEqual(["late", "early"]);
+    await changes.applied(await late);
+    await changes.applied(await append("after"));
+    expect(subjects()).toEqual(["early", "another", "late", "after"]);
   });
 
   it("leaves nothing of a transaction that was rolled back", async () => {

@@ -117,7 +117,7 @@ describe("for any grants", () => {
           }
         }
       }),
-      { numRuns: 8 },
+      { numRuns: 5 },
     );
   });
 

@@ -6,10 +6,11 @@ import { storableJson } from "../../store/storable.ts";
 import { actorId, type Context } from "../context.ts";
 import { inOrganization } from "../authorize.ts";
 
-/** A claim older than this, without an effect, is of a program that was killed before it did anything. */
+/** A claim older than this without an answer is of a program that was killed. */
 const STALE_SECONDS = 60;
 /** The verb's transaction is committed; its answer is not stored yet. */
 const SETTLED = 102;
+const DONE = 200;
 
 /**
  * Runs a verb once per idempotency key: a repeated request gets the first
@@ -48,20 +49,23 @@ export async function once<T>(
     .where("principal", "=", row.principal)
     .where("key", "=", key);
   if (claimed === undefined) {
-    const first = await mine.select(["request", "status", "body"]).executeTakeFirst();
+    const first = await mine
+      .select(["request", "status", "body"])
+      .select(sql<boolean>`created_at < now() - make_interval(secs => ${STALE_SECONDS})`.as("stale"))
+      .executeTakeFirst();
     if (first !== undefined && first.request !== digest) {
       throw new OffingError("conflict", "this Idempotency-Key was used for another request", {
         hint: "use a new key",
       });
     }
-    if (first?.status === SETTLED) {
+    if (first?.status === SETTLED && first.stale) {
       throw new OffingError(
         "conflict",
         "the first request with this Idempotency-Key took effect, but its answer was lost",
         { hint: "look at what is there; nothing was done twice" },
       );
     }
-    if (first === undefined || first.status === null) {
+    if (first === undefined || first.status !== DONE) {
       throw new OffingError("conflict", "the first request with this Idempotency-Key is still running", {
         hint: "ask again in a moment",
       });
@@ -78,7 +82,7 @@ export async function once<T>(
   try {
     const result = await verb({ ...ctx, claim: { settle } });
     await update(ctx.db)
-      .set({ status: 200, body: storableJson(result) })
+      .set({ status: DONE, body: storableJson(result) })
       .execute();
     return result;
   } catch (error) {

@@ -6,12 +6,15 @@ lines out (`ready`, `failed`, `line`), and in (`stop`). Standard library only,
 and what the server's own environment has.
 """
 
+import gc
 import json
 import os
 import sys
 
 
 def main():
+    # Importing makes hundreds of thousands of objects that stay: looking for garbage among them is an eighth of a start.
+    gc.disable()
     here = os.path.dirname(os.path.abspath(__file__))
     config = json.loads(sys.stdin.readline())
     null = os.open(os.devnull, os.O_RDONLY)

@@ -1,6 +1,7 @@
 """Turns a loaded object into an ASGI application and serves it on the inherited socket."""
 
 import asyncio
+import gc
 import inspect
 import logging
 import socket
@@ -74,6 +75,8 @@ async def serve(found, channel, code):
     class Server(uvicorn.Server):
         async def startup(self, sockets=None):
             await super().startup(sockets=sockets)
+            gc.freeze()
+            gc.enable()
             if self.started and not self.should_exit:
                 channel.send({"ready": {"kind": kind, "versions": load.versions()}})
 

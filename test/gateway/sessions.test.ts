@@ -1,0 +1,100 @@
+import { describe, expect, test } from "vitest";
+import { openSession } from "./scripted.ts";
+import { send, upstream, url, user, withoutId, world } from "./sending.ts";
+
+describe("A handshake session", () => {
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 3, method: "tools/call", params: { name: "t" } });
+  const ask = (session: string | undefined, key = user, path = "/acme/s/mcp", extra = {}) =>
+    send({
+      body,
+      key,
+      path,
+      headers: { ...(session === undefined ? {} : { "mcp-session-id": session }), ...extra },
+    });
+
+  test("is required: 400 without its id.", async () => {
+    const answer = await ask(undefined);
+    expect(answer.status).toBe(400);
+    expect(answer.record.boundary).toBe("session");
+  });
+
+  test("has one stable id upstream, which is not the client's.", async () => {
+    const session = await openSession(url, user);
+    const from = upstream.received.length;
+    await ask(session);
+    await ask(session);
+    const seen = upstream.received.slice(from).map(({ req }) => req.headers["mcp-session-id"]);
+    expect(seen[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect(seen[1]).toBe(seen[0]);
+    expect(session).not.toContain(seen[0]);
+  });
+
+  test("is 404 for another principal, another endpoint, a changed id and one of no making of ours.", async () => {
+    const session = await openSession(url, user);
+    const stranger = world.key({ roles: { s: "user" } }).key;
+    const changed = `${session.slice(0, -3)}${session.at(-3) === "A" ? "B" : "A"}${session.slice(-2)}`;
+    const answers = [
+      await ask(session, stranger),
+      await ask(session, user, "/acme/other/mcp"),
+      await ask(changed),
+      await ask("nonsense"),
+    ];
+    for (const answer of answers) {
+      expect(answer.status).toBe(404);
+      expect(answer.record.boundary).toBe("session");
+      expect(withoutId(answer.text)).toBe(withoutId(answers[0]!.text));
+    }
+    expect((await ask(session)).status).toBe(200);
+  });
+
+  test("is over after DELETE, and 24 hours after it began.", async () => {
+    const session = await openSession(url, user);
+    const end = await send({ method: "DELETE", key: user, headers: { "mcp-session-id": session } });
+    expect(end.status).toBe(204);
+    expect((await ask(session)).status).toBe(404);
+    const old = await openSession(url, user);
+    const real = world.now;
+    world.now = () => Date.now() + 24 * 60 * 60 * 1000 + 1;
+    const late = await ask(old);
+    world.now = real;
+    expect(late.status).toBe(404);
+    expect(late.record.because).toBe("session expired");
+  });
+
+  test("answers ping itself, takes notifications with 202, and refuses versions it does not know.", async () => {
+    const session = await openSession(url, user);
+    const headers = { "mcp-session-id": session };
+    const from = upstream.received.length;
+    const ping = await send({ key: user, headers, body: '{"jsonrpc":"2.0","id":"p","method":"ping"}' });
+    expect(JSON.parse(ping.text)).toEqual({ jsonrpc: "2.0", id: "p", result: {} });
+    expect(upstream.received.length).toBe(from);
+    const note = await send({
+      key: user,
+      headers,
+      body: '{"jsonrpc":"2.0","method":"notifications/initialized"}',
+    });
+    expect([note.status, note.text]).toEqual([202, ""]);
+    expect((await ask(session, user, undefined, { "mcp-protocol-version": "2019-01-01" })).status).toBe(400);
+    const unknown = await send({ key: user, headers, body: '{"jsonrpc":"2.0","id":1,"method":"no/such"}' });
+    expect([unknown.status, JSON.parse(unknown.text).error.code]).toEqual([200, -32601]);
+  });
+
+  test("is agreed at the newest handshake revision when the client asks for one that does not exist.", async () => {
+    const answer = await send({
+      key: user,
+      body: JSON.stringify({
+        jsonrpc: "2.0",
+        id: 0,
+        method: "initialize",
+        params: { protocolVersion: "2199-01-01", capabilities: {}, clientInfo: { name: "c", version: "9" } },
+      }),
+    });
+    expect(JSON.parse(answer.text).result.protocolVersion).toBe("2025-11-25");
+    expect(answer.headers["mcp-session-id"]).toMatch(/^[\x21-\x7e]+$/);
+    expect(answer.record).toMatchObject({
+      client_name: "c",
+      client_version: "9",
+      protocol_version: "2025-11-25",
+    });
+  });
+});
