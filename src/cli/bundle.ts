@@ -173,6 +173,8 @@ async function workingTree(
       "status",
       "--porcelain",
       "--untracked-files=normal",
+      "--",
+      ".",
     );
     if (changed === "" && own.prefix === "") {
       const branch = await git(path, { gitDir: own.gitDir }, "symbolic-ref", "--quiet", "HEAD").catch(

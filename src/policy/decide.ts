@@ -45,18 +45,23 @@ export function serverRole(principal: Principal, resource: Resource): ServerRole
   return principal.grants.get(resource.server);
 }
 
+/** One object per role: most decisions allow, and they are made at every request. */
+const allowed = Object.fromEntries(
+  Object.keys(serverRoles).map((role) => [role, { effect: "allow", because: `server role "${role}"` }]),
+) as Record<ServerRole, Decision>;
+
 /**
  * The only judge: may `principal` do `permission` to `resource`? Gateway,
  * registry, control API and lists all ask here. Nothing granted is denied.
  */
 export function decide(principal: Principal, resource: Resource, permission: Permission): Decision {
   const role = serverRole(principal, resource);
-  const needed = `the server role "${weakestRoleWith(permission)}"`;
-  if (role === undefined) {
-    return { effect: "deny", because: "no role on this server", discoverable: false, needed };
-  }
-  if ((serverRoles[role] as readonly Permission[]).includes(permission)) {
-    return { effect: "allow", because: `server role "${role}"` };
-  }
-  return { effect: "deny", because: `server role "${role}"`, discoverable: true, needed };
+  if (role !== undefined && (serverRoles[role] as readonly Permission[]).includes(permission))
+    return allowed[role];
+  return {
+    effect: "deny",
+    because: role === undefined ? "no role on this server" : `server role "${role}"`,
+    discoverable: role !== undefined,
+    needed: `the server role "${weakestRoleWith(permission)}"`,
+  };
 }

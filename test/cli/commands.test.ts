@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { gitIn, writeFiles } from "../fixtures/repositories.ts";
 import { openWorld, type World } from "../world.ts";
-import { offing, remote, until, value } from "./offing.ts";
+import { offing, remote, type Shown, until, value } from "./offing.ts";
 
 const main = `from fastmcp import FastMCP
 
@@ -27,7 +27,8 @@ def fail() -> str:
 let world: World;
 let folder: string;
 const run = (...args: string[]) => offing(remote(world, world.owner.key), ...args);
-const json = async (...args: string[]) => value(await run(...args, "--json"));
+const json = async <T = Shown>(...args: string[]) => value<T>(await run(...args, "--json"));
+const jsonList = (...args: string[]) => json<Shown[]>(...args);
 const deploy = (...args: string[]) => run("deploy", folder, ...args);
 
 beforeAll(async () => {
@@ -111,8 +112,8 @@ describe("offing call and offing tools", () => {
   it("list the tools with what each takes", async () => {
     const ran = await run("tools", "sum-tools");
     expect(ran.stdout).toMatch(/add\s+a b\s+Adds two numbers\./);
-    const tools = await json("tools", "default/sum-tools");
-    expect(tools.map((tool: { name: string }) => tool.name)).toEqual(["add", "fail"]);
+    const tools = await jsonList("tools", "default/sum-tools");
+    expect(tools.map((tool) => tool.name)).toEqual(["add", "fail"]);
   });
 
   it("exit 1 for a server or a tool that is not there, in words and as JSON", async () => {
@@ -143,42 +144,38 @@ describe("offing call and offing tools", () => {
 
 describe("offing servers and offing builds", () => {
   it("show what there is", async () => {
-    const [server] = await json("servers");
+    const [server] = await jsonList("servers");
     expect(server).toMatchObject({ slug: "sum-tools", status: "live", organization: "default" });
     expect((await run("servers")).stdout).toContain(`${world.url}/default/sum-tools/mcp`);
-    const builds = await json("builds", "default/sum-tools");
-    expect(builds.map((build: { status: string }) => build.status)).toEqual([
-      "succeeded",
-      "failed",
-      "succeeded",
-    ]);
+    const builds = await jsonList("builds", "default/sum-tools");
+    expect(builds.map((build) => build.status)).toEqual(["succeeded", "failed", "succeeded"]);
     expect((await run("builds", "sum-tools")).stdout).toMatch(/BUILD\s+STATUS/);
   });
 });
 
 describe("offing rollback", () => {
   it("goes back to the build before, or to the named one", async () => {
-    const [newest, , oldest] = await json("builds", "sum-tools");
-    expect((await json("rollback", "sum-tools")).deployments[0].build).toBe(oldest.id);
-    expect((await json("rollback", "default/sum-tools", newest.id)).deployments[0].build).toBe(newest.id);
-    const again = await run("rollback", "sum-tools", newest.id, "--json");
+    const [newest, , oldest] = await jsonList("builds", "sum-tools");
+    expect((await json("rollback", "sum-tools")).deployments[0]?.build).toBe(oldest?.id);
+    expect((await json("rollback", "default/sum-tools", newest!.id)).deployments[0]?.build).toBe(newest?.id);
+    const again = await run("rollback", "sum-tools", newest!.id, "--json");
     expect([again.code, value(again).error.code]).toEqual([1, "conflict"]);
   });
 });
 
 describe("offing logs and offing requests", () => {
   it("show the last build's log with --build", async () => {
-    const lines = await json("logs", "sum-tools", "--build");
-    expect(lines.map((line: { step: string }) => line.step)).toContain("plan");
+    const lines = await jsonList("logs", "sum-tools", "--build");
+    expect(lines.map((line) => line.step)).toContain("plan");
     expect((await run("logs", "default/sum-tools", "--build")).stdout).toContain("requirements.txt");
   });
 
   it("show what the server printed with the request that it belongs to", async () => {
     const printed = async () =>
-      (await json("logs", "sum-tools")).find((line: { text: string }) => line.text.startsWith("adding"));
+      (await jsonList("logs", "sum-tools")).find((line) => line.text.startsWith("adding"));
     await expect.poll(printed, { timeout: 10_000 }).toMatchObject({ stream: "stdout" });
-    expect((await printed()).request).toMatch(/^req_/);
-    expect((await printed()).id).toMatch(/^lin_/);
+    expect((await printed())?.request).toMatch(/^req_/);
+    expect((await printed())?.id).toMatch(/^lin_/);
   });
 
   it("stream JSON lines with -f, from --since on and then as they come", async () => {
@@ -186,7 +183,7 @@ describe("offing logs and offing requests", () => {
     const seen = await until(env, ["requests", "sum-tools", "-f", "--json", "--since", "1h"], (record) => {
       return record.capability?.name === "fail";
     });
-    expect(seen.every((record) => (record as { id: string }).id.startsWith("req_"))).toBe(true);
+    expect(seen.every((record) => record.id.startsWith("req_"))).toBe(true);
     const said = until(env, ["logs", "sum-tools", "-f", "--json", "--since", "1h"], (line) => {
       return line.text === "adding 40 2";
     });
@@ -195,7 +192,7 @@ describe("offing logs and offing requests", () => {
   });
 
   it("show the requests since a moment, refused ones too", async () => {
-    const records = async () => (await json("requests", "sum-tools", "--since", "1h")) as any[];
+    const records = () => jsonList("requests", "sum-tools", "--since", "1h");
     await expect
       .poll(async () => (await records()).map((record) => record.httpStatus), { timeout: 10_000 })
       .toContain(403);
@@ -211,7 +208,7 @@ describe("offing keys", () => {
     expect(Object.keys(made)).toEqual(["id", "key"]);
     const env = remote(world, made.key);
     expect((await offing(env, "servers")).code).toBe(0);
-    const listed = (await json("keys", "list")).find((key: { id: string }) => key.id === made.id);
+    const listed = (await jsonList("keys", "list")).find((key) => key.id === made.id);
     expect(listed).toMatchObject({ label: "ci", revokedAt: null });
     expect(JSON.stringify(listed)).not.toContain(made.key);
     expect((await json("keys", "revoke", made.id)).revokedAt).not.toBeNull();

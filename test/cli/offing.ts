@@ -29,20 +29,43 @@ export async function offing(env: Env, ...args: string[]): Promise<Ran> {
   return { code, stdout, stderr };
 }
 
+/** What tests look at of a command's JSON; each command has some of it. */
+export interface Shown {
+  readonly id: string;
+  readonly key: string;
+  readonly name: string;
+  readonly server: string;
+  readonly build: string;
+  readonly endpoint: string;
+  readonly status: string;
+  readonly commit: string;
+  readonly durationMs: number;
+  readonly step: string;
+  readonly text: string;
+  readonly request: string;
+  readonly httpStatus: number;
+  readonly isError: boolean;
+  readonly revokedAt: string | null;
+  readonly capability: { readonly name: string } | null;
+  readonly deployments: readonly { readonly build: string }[];
+  readonly error: { readonly code: string };
+}
+
 /** The one JSON value that a command printed; anything beside it on stdout is an error. */
-export function value(ran: Ran): any {
+export function value<T = Shown>(ran: Ran): T {
   if (!/^[^\n]+\n$/.test(ran.stdout)) throw new Error(`not one line on stdout: ${ran.stdout}\n${ran.stderr}`);
-  return JSON.parse(ran.stdout);
+  return JSON.parse(ran.stdout) as T;
 }
 
 /** Runs a command that does not end by itself, until one of its JSON lines is the one wanted. */
-export async function until(env: Env, args: string[], wanted: (line: any) => boolean): Promise<unknown[]> {
+export async function until(env: Env, args: string[], wanted: (line: Shown) => boolean): Promise<Shown[]> {
   const child = start(env, args);
-  const seen: unknown[] = [];
+  const seen: Shown[] = [];
   try {
     for await (const line of createInterface({ input: child.stdout })) {
-      seen.push(JSON.parse(line));
-      if (wanted(seen.at(-1))) return seen;
+      const shown = JSON.parse(line) as Shown;
+      seen.push(shown);
+      if (wanted(shown)) return seen;
     }
     throw new Error(`it ended before: ${JSON.stringify(seen)}`);
   } finally {

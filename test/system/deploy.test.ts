@@ -109,13 +109,13 @@ describe("access", () => {
     const at = { organization: "default", server: "guarded" };
     const grant = (role: "viewer" | "user") =>
       world.owner.client.call("setGrant", { ...at, principal: member.id }, { role });
-    await expect(mcpClient(world, "default/guarded", member.key, "legacy")).rejects.toThrow();
+    await expect(mcpClient(world, "default/guarded", member.key, "legacy")).rejects.toThrow(/no such endpoint/);
     expect((await member.client.call("listServers", { organization: "default" })).items).toEqual([]);
 
     await grant("viewer");
     const viewer = await mcpClient(world, "default/guarded", member.key);
     expect((await viewer.listTools()).tools.map((tool) => tool.name)).toEqual(["answer"]);
-    await expect(callText(viewer, "answer")).rejects.toThrow();
+    await expect(callText(viewer, "answer")).rejects.toThrow(/the server role "user"/);
     await viewer.close();
 
     await grant("user");
