@@ -69,6 +69,7 @@ export default defineConfig({
     "vitest/no-disabled-tests": "error",
     "vitest/valid-expect": "error",
     "vitest/no-conditional-expect": "off",
+    "vitest/no-standalone-expect": "off",
   },
   overrides: [...directions, { files: ["bench/**", "scripts/**"], rules: { "no-console": "off" } }],
   ignorePatterns: ["node_modules", ".node", "dist"],

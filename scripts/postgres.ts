@@ -10,5 +10,7 @@ mkdirSync(folder, { recursive: true, mode: 0o700 });
 const log = createLog((line) => void process.stderr.write(line));
 const postgres = await startPostgres({ dataDir: folder, cacheDir: join(folder, "cache"), log });
 const { user, password } = postgres.connection;
-console.log(`postgres://${String(user)}:${String(password)}@/postgres?host=${encodeURIComponent(join(folder, "pg.sock"))}`);
+console.log(
+  `postgres://${String(user)}:${String(password)}@/postgres?host=${encodeURIComponent(join(folder, "pg.sock"))}`,
+);
 process.on("SIGTERM", () => void postgres.close().then(() => process.exit(0)));

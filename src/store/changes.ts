@@ -24,6 +24,8 @@ export interface Changes {
   transactionId(tx: Tx): Promise<bigint>;
   /** Resolves once this replica has applied the transaction `xid`. */
   applied(xid: bigint): Promise<void>;
+  /** Resolves once everything that is committed now is applied here. */
+  caughtUp(): Promise<void>;
   /** Begins to follow from now on; `apply` is called with batches, one at a time. */
   follow(apply: (batch: readonly Change[]) => Promise<void>): Promise<void>;
   close(): Promise<void>;
@@ -112,6 +114,12 @@ export function openChanges(db: Db, notices: Notices, log: Log): Changes {
       await promise;
       clearTimeout(timer);
       waiting.delete(waiter);
+    },
+    async caughtUp() {
+      // A read that runs may have begun too early; the one after it has not.
+      await running;
+      wake();
+      await running;
     },
     async follow(next) {
       const start = await sql<{

@@ -34,6 +34,8 @@ async function* events(
     await loadServer(await renewed(ctx), input, "logs");
     // The build is read before its lines: when it says that it has ended, every line is there.
     const build = await viewBuild(ctx, server.organization, input.build);
+    // Who is told that it succeeded calls it next.
+    if (build.status === "succeeded") await ctx.changes.caughtUp();
     for (;;) {
       const rows = await ctx.db
         .selectFrom("build_lines")

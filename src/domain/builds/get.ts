@@ -15,7 +15,10 @@ export interface BuildPath {
 export async function getBuild(ctx: Context, input: BuildPath): Promise<Output<Routes["getBuild"]>> {
   const server = await loadServer(ctx, input, "logs");
   await requireBuildOf(ctx, server, input.build);
-  return viewBuild(ctx, server.organization, input.build);
+  const build = await viewBuild(ctx, server.organization, input.build);
+  // Who is told that it succeeded calls it next.
+  if (build.status === "succeeded") await ctx.changes.caughtUp();
+  return build;
 }
 
 export async function requireBuildOf(ctx: Context, server: LoadedServer, build: string): Promise<void> {
