@@ -13,8 +13,6 @@ export interface BuildServices {
   readonly inspector: Inspector;
   /** The program's own environment: PATH, certificates, pip's settings. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** An SSH private key for sources over ssh, where the organization has one. */
-  readonly sshKey?: string | undefined;
   readonly limits?: Partial<BuildLimits>;
 }
 

@@ -199,7 +199,12 @@ it("gives ssh no setting, agent, shell word or option of anybody else's", () => 
   const services = { ...world.services, dataDir: "/data of %h/'x'" };
   const context = { organization: "org_one", services } as unknown as StepContext;
   const address = parseGitUrl("ssh://git@git.example:2222/a.git", world.services.guard, "org_one");
-  const command = sshCommand(context, address, { socket: "/run/a b/proxy", url: "", close: async () => {} });
+  const command = sshCommand(
+    context,
+    address,
+    { socket: "/run/a b/proxy", url: "", close: async () => {} },
+    { path: "/data/a b/100%/id", publicKey: "" },
+  );
   const words = spawnSync("sh", ["-c", `set -- ${command}; printf '%s\\n' "$@"`])
     .stdout.toString()
     .split("\n");

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { Proxy } from "../../upstream/proxy.ts";
 import { runChild, type ChildResult } from "../child.ts";
 import type { StepContext } from "../services.ts";
+import type { DeployKey } from "./deploy-key.ts";
 import { stripUserInfo, type GitAddress } from "./url.ts";
 
 export interface GitCall {
@@ -70,9 +71,14 @@ export function git(
 }
 
 /** The environment of a git that dials: through the proxy, with the address's own secret where it has one. */
-export function networkEnv(context: StepContext, address: GitAddress, proxy: Proxy): Record<string, string> {
-  if (address.scheme === "ssh") {
-    return { GIT_SSH_COMMAND: sshCommand(context, address, proxy), GIT_SSH_VARIANT: "ssh" };
+export function networkEnv(
+  context: StepContext,
+  address: GitAddress,
+  proxy: Proxy,
+  key: DeployKey | undefined,
+): Record<string, string> {
+  if (key !== undefined) {
+    return { GIT_SSH_COMMAND: sshCommand(context, address, proxy, key), GIT_SSH_VARIANT: "ssh" };
   }
   const env: Record<string, string> = {
     http_proxy: proxy.url,
@@ -108,7 +114,7 @@ function baseEnv(context: StepContext): Record<string, string> {
 }
 
 /** ssh through our proxy: it never resolves a name itself, so there is nothing to pin. */
-export function sshCommand(context: StepContext, address: GitAddress, proxy: Proxy): string {
+export function sshCommand(context: StepContext, address: GitAddress, proxy: Proxy, key: DeployKey): string {
   const program = fileURLToPath(new URL("../../upstream/connect.ts", import.meta.url));
   const known = `${context.services.dataDir}/organizations/${context.organization}/known_hosts`;
   const connect = [process.execPath, program, proxy.socket, address.host, String(address.port)];
@@ -123,9 +129,8 @@ export function sshCommand(context: StepContext, address: GitAddress, proxy: Pro
     "PermitLocalCommand=no",
     // ssh hands this to a shell, and expands %; the words are quoted for both.
     `ProxyCommand=${connect.map((word) => quote(word.replaceAll("%", "%%"))).join(" ")}`,
-    ...(context.services.sshKey === undefined
-      ? ["IdentityFile=none"]
-      : ["IdentitiesOnly=yes", `IdentityFile=${sshWord(context.services.sshKey)}`]),
+    "IdentitiesOnly=yes",
+    `IdentityFile=${sshWord(key.path)}`,
   ];
   return ["ssh", "-F", "/dev/null", ...options.flatMap((option) => ["-o", option])].map(quote).join(" ");
 }

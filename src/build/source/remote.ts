@@ -6,6 +6,7 @@ import type { GuardRefused } from "../../upstream/guard.ts";
 import { BuildError } from "../build.ts";
 import type { ChildResult } from "../child.ts";
 import type { StepContext } from "../services.ts";
+import { type DeployKey, deployKey } from "./deploy-key.ts";
 import { git, networkEnv } from "./git.ts";
 import { parseGitUrl, stripUserInfo, type GitAddress } from "./url.ts";
 
@@ -32,6 +33,7 @@ export async function fetchRemote(
 ): Promise<FetchedSource> {
   const { services, organization } = context;
   const address = parseGitUrl(url, services.guard, organization);
+  const key = address.scheme === "ssh" ? await deployKey(context) : undefined;
   let refused: GuardRefused | undefined;
   let tooLarge = false;
   const proxy = await createProxy({
@@ -44,10 +46,10 @@ export async function fetchRemote(
   const failure = (result: ChildResult): BuildError => {
     if (refused) return new BuildError("source", "source_refused", refused.message, { cause: refused });
     if (tooLarge) return tooLargeError(context);
-    return explain(result.err, address);
+    return explain(result.err, address, key);
   };
   try {
-    const remote = new Remote(context, address, proxy, failure);
+    const remote = new Remote(context, address, proxy, key, failure);
     return await remote.fetch(ref);
   } finally {
     await proxy.close();
@@ -66,11 +68,12 @@ class Remote {
     context: StepContext,
     address: GitAddress,
     proxy: Proxy,
+    key: DeployKey | undefined,
     failure: (result: ChildResult) => BuildError,
   ) {
     this.#context = context;
     this.#address = address;
-    this.#env = networkEnv(context, address, proxy);
+    this.#env = networkEnv(context, address, proxy, key);
     this.#failure = failure;
     const name = createHash("sha256").update(address.url).digest("hex").slice(0, 32);
     this.#mirror = join(context.services.dataDir, "organizations", context.organization, "mirrors", name);
@@ -190,7 +193,7 @@ class Remote {
 }
 
 /** git's words, sorted by what the author can do about them. */
-function explain(err: string, address: GitAddress): BuildError {
+function explain(err: string, address: GitAddress, key: DeployKey | undefined): BuildError {
   const said = stripUserInfo(err.trim().split("\n").slice(-4).join("\n"));
   const fail = (code: string, message: string, hint: string): BuildError =>
     new BuildError("source", code, message, { hint, traceback: said || null });
@@ -202,7 +205,9 @@ function explain(err: string, address: GitAddress): BuildError {
     return fail(
       "source_auth",
       `${address.host} wants a sign-in for ${address.url}, or there is no such repository.`,
-      "Check the address; for a private repository give a URL with a token, or an ssh address with a deploy key.",
+      key === undefined
+        ? "Check the address; a private repository is deployed from its ssh address, with the organization's deploy key."
+        : `Check the address, and let this organization's deploy key read the repository: ${key.publicKey}`,
     );
   }
   if (/not found|does not exist|does not appear to be a git repository|error: 404/i.test(err)) {
