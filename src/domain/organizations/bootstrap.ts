@@ -18,6 +18,16 @@ export interface Owner {
  * the data.
  */
 export async function bootstrap(ctx: Context, ownerKeyFile: string): Promise<Owner> {
+  try {
+    return await attempt(ctx, ownerKeyFile);
+  } catch (error) {
+    // Another program on this database made the organization a moment before (SQLSTATE unique_violation).
+    if ((error as { code?: unknown }).code !== "23505") throw error;
+    return attempt(ctx, ownerKeyFile);
+  }
+}
+
+async function attempt(ctx: Context, ownerKeyFile: string): Promise<Owner> {
   const found = await ctx.db
     .selectFrom("organizations as o")
     .innerJoin("memberships as m", "m.organization", "o.id")
