@@ -34,7 +34,7 @@ import { readKeyring } from "../store/keyring.ts";
 import { openNotices } from "../store/notices.ts";
 import { startPostgres } from "../store/postgres.ts";
 import { joinProcesses } from "../store/processes.ts";
-import type { PoolConfig } from "pg";
+import pg, { type PoolConfig } from "pg";
 import { createGuard } from "../upstream/guard.ts";
 import { createPools } from "../upstream/pool.ts";
 import { Closing } from "./closing.ts";
@@ -203,9 +203,10 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
   // Builds
   const allowed = createAllowedHosts(services);
   const trusted = indexHosts(await readIndexes(options.env));
+  const databaseAt = databaseHost(database.connection);
   const guard = createGuard({
     allow: (organization) => allowed.of(organization),
-    own: () => [{ host: config.host, port }, ...databaseHost(config.databaseUrl)],
+    own: () => [{ host: config.host, port }, ...databaseAt],
     trustedHosts: () => trusted,
   });
   const inspector = createInspector(runner, pools, 60_000);
@@ -258,8 +259,8 @@ function urlHost(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
 }
 
-/** The database is ours too: no build and no upstream may be pointed at it. */
-function databaseHost(url: string | undefined): { host: string; port: number }[] {
-  const { hostname, port } = url === undefined ? { hostname: "", port: "" } : new URL(url);
-  return hostname === "" ? [] : [{ host: hostname, port: Number(port || 5432) }];
+/** The database is ours too: no build and no upstream may be pointed at it. One on a unix socket is out of reach anyway. */
+function databaseHost(connection: PoolConfig): { host: string; port: number }[] {
+  const { host, port } = new pg.Client(connection);
+  return host.startsWith("/") ? [] : [{ host, port }];
 }
