@@ -23,7 +23,10 @@ export async function openDatabase(connection: pg.PoolConfig, log: Log, max = 12
     application_name: "offing",
   };
   const pool = new pg.Pool({ ...config, max });
-  const broke = (error: Error) => log.warn("a database connection broke", { error: error.message });
+  let closed = false;
+  const broke = (error: Error) => {
+    if (!closed) log.warn("a database connection broke", { error: error.message });
+  };
   pool.on("error", broke);
   pool.on("connect", (client) => client.on("error", broke));
   await migrate(pool);
@@ -32,6 +35,9 @@ export async function openDatabase(connection: pg.PoolConfig, log: Log, max = 12
     db,
     pool,
     connection: config,
-    close: () => db.destroy(),
+    close: () => {
+      closed = true;
+      return db.destroy();
+    },
   };
 }

@@ -46,7 +46,8 @@ export async function openJobs(pool: pg.Pool, log: Log): Promise<Jobs> {
           try {
             await task(payload, ending.signal);
           } catch (error) {
-            log.error("a job failed and will be tried again", { job: name, error: messageOf(error) });
+            if (ending.signal.aborted) log.info("a job is left for the next start", { job: name });
+            else log.error("a job failed and will be tried again", { job: name, error: messageOf(error) });
             throw error;
           }
         };
@@ -94,7 +95,8 @@ export async function freeJobsOfTheDead(tx: Tx): Promise<void> {
 /** Only what went wrong is worth a line of ours. */
 function quietLogger(log: Log): Logger {
   return new Logger(() => (level, message) => {
-    if (level === "error") log.error(message);
+    // A failed task was told where it failed.
+    if (level === "error" && !message.startsWith("Failed task")) log.error(message);
     else if (level === "warning") log.warn(message);
   });
 }
