@@ -20,6 +20,14 @@ export function readBody(x: Exchange, limits: BodyLimits, taker: BodyTaker): voi
   if (type !== "application/json" && !/^application\/json\s*(;|$)/i.test(type ?? "")) {
     return taker.refused(new Refusal("protocol", 415, "Send JSON, with `Content-Type: application/json`."));
   }
+  const encoding = headers["content-encoding"];
+  if (encoding !== undefined && encoding !== "identity") {
+    return taker.refused(
+      new Refusal("protocol", 415, "Send the body as it is, without Content-Encoding.", {
+        headers: { "accept-encoding": "identity" },
+      }),
+    );
+  }
   const length = headers["content-length"];
   if (length !== undefined && Number(length) > limits.bodyBytes) {
     return taker.refused(tooLarge(limits.bodyBytes));

@@ -107,6 +107,12 @@ function handshake(
     );
   }
   x.record.protocol_version = spoken;
+  if (message.kind === "notification" && !message.method.startsWith("notifications/")) {
+    // Notes pass unjudged, so nothing that a server could take for a call may be one.
+    throw new Refusal("protocol", 400, `The method ${message.method.slice(0, 120)} needs an "id".`, {
+      code: codes.invalidRequest,
+    });
+  }
   if (message.kind !== "request") return { kind: "note", message };
   return { kind: "handshake", request: known(x, message, "handshake") };
 }

@@ -139,7 +139,12 @@ export class Exchange {
   answerEmpty(status: number, headers?: Readonly<Record<string, string>>): void {
     this.record.http_status = status;
     if (this.res.headersSent || this.clientGone) return;
-    this.res.writeHead(status, { "content-length": 0, "x-content-type-options": "nosniff", ...headers });
+    this.res.writeHead(status, {
+      // 204 has none (RFC 9110, 8.6).
+      ...(status === 204 ? {} : { "content-length": 0 }),
+      "x-content-type-options": "nosniff",
+      ...headers,
+    });
     this.res.end();
   }
 
@@ -163,11 +168,9 @@ export class Exchange {
 
   /** A large body that nobody reads is not worth the connection it comes on. */
   #abandonsBody(): boolean {
-    return (
-      !this.req.complete &&
-      (this.req.headers["content-length"] === undefined ||
-        Number(this.req.headers["content-length"]) > 65_536)
-    );
+    if (this.req.complete) return false;
+    const { "content-length": length, "transfer-encoding": coding } = this.req.headers;
+    return length === undefined ? coding !== undefined : Number(length) > 65_536;
   }
 
   #settle(): void {

@@ -68,6 +68,9 @@ export interface Gateway {
 /** How exact the deadlines of requests are. */
 const TICK_MS = 50;
 
+/** Milliseconds that ended requests get at most to leave their records. */
+const RECORDS_MS = 1_000;
+
 /** The data plane: see the steps in `receive` and `converse`, one file each. */
 export function createGateway(options: GatewayOptions): Gateway {
   const { snapshot, records } = options;
@@ -92,6 +95,18 @@ export function createGateway(options: GatewayOptions): Gateway {
     live.remove(x);
     if (live.size === 0) onEmpty?.();
   };
+
+  /** Resolves when nothing is under way, or after `ms`. */
+  async function emptied(ms: number): Promise<void> {
+    if (live.size === 0) return;
+    await new Promise<void>((done) => {
+      const timer = setTimeout(done, ms);
+      onEmpty = () => {
+        clearTimeout(timer);
+        done();
+      };
+    });
+  }
 
   /** What the head of a request decides. Throws refusals. */
   function receive(x: Exchange): void {
@@ -130,19 +145,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       attempt(x, () => receive(x));
     },
     async close() {
-      if (live.size > 0) {
-        await new Promise<void>((done) => {
-          const timer = setTimeout(done, limits.drainMs);
-          onEmpty = () => {
-            clearTimeout(timer);
-            done();
-          };
-        });
-      }
+      await emptied(limits.drainMs);
       clearInterval(ticks);
       for (const x of live.all()) x.res.destroy();
       await leases.close();
       await pools.close();
+      // Sockets tell of their end a moment later, and only then are the records written.
+      await emptied(RECORDS_MS);
     },
   };
 }

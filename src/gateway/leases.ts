@@ -84,9 +84,16 @@ export class Leases {
   }
 
   #hold(key: string, lease: Lease): Held {
+    let dial: Dial;
+    try {
+      dial = this.#pools.at(lease.address);
+    } catch (error) {
+      lease.release();
+      throw error;
+    }
     const held: Held = {
       lease,
-      dial: this.#pools.at(lease.address),
+      dial,
       uses: 0,
       usedAt: this.#clock.monotonic(),
       lost: false,

@@ -19,8 +19,17 @@ export function formOf(status: number, headers: IncomingHttpHeaders): "json" | "
       { because: `upstream answered ${status}` },
     );
   }
+  const encoding = headers["content-encoding"];
+  if (encoding !== undefined && encoding !== "identity") {
+    return new Refusal(
+      "upstream",
+      502,
+      `The server's own code compressed its answer (${String(encoding).slice(0, 40)}), which nobody asked for. Switch off its compression.`,
+      { because: "upstream answered compressed" },
+    );
+  }
   if (type === "application/json" || /^application\/json\s*(;|$)/i.test(type)) return "json";
-  if (/^text\/event-stream\s*(;|$)/i.test(type)) return "events";
+  if (status === 200 && /^text\/event-stream\s*(;|$)/i.test(type)) return "events";
   if (status === 202 || status === 204 || (status === 200 && headers["content-length"] === "0"))
     return "empty";
   return new Refusal(
@@ -70,6 +79,11 @@ export class Relay implements Sink {
   start(status: number, headers: IncomingHttpHeaders): Refusal | undefined {
     const form = formOf(status, headers);
     if (form instanceof Refusal) return form;
+    if (form === "empty" && this.#x.id !== null) {
+      return new Refusal("upstream", 502, "The server ended its answer without a response.", {
+        outcome: "upstream_gone",
+      });
+    }
     this.#form = form;
     this.#status = status;
     if (form === "events") this.#counter = new SseCounter();

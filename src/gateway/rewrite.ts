@@ -85,6 +85,8 @@ export class Rewriter implements Sink {
 
   #read(text: string): void {
     if (this.#answered || this.#refusal !== undefined) return;
+    // An event with an id and empty data only primes a client to resume (2025-11-25, basic/transports).
+    if (text === "" && this.#form === "events") return;
     const message = parse(text);
     if (message === undefined) {
       this.#refusal = new Refusal("upstream", 502, "The server's answer is not a JSON-RPC message.");

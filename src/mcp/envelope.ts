@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { newestHandshake } from "./eras.ts";
 
 export type RequestId = string | number;
@@ -42,6 +43,8 @@ const none: JsonObject = Object.freeze({});
 export function readMessage(bytes: Buffer, depth: number): Message {
   const members = outerMembers(bytes, depth);
   if (members < 0) return invalid("invalidRequest", `The body nests deeper than ${depth} levels.`);
+  // Readers differ in what they make of other bytes (RFC 8259, 8.1 asks for UTF-8).
+  if (!isUtf8(bytes)) return invalid("parse", "The body is not UTF-8.");
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString());
