@@ -4,7 +4,8 @@ Standard input: a frame (eight hexadecimal digits, then that many bytes of JSON)
 `{"parent": pid, "cgroups": [files], "listen": path | null, "argv": [...]}`.
 It ties its life to the platform's, enters its control groups, opens the
 listening socket (as descriptor 6, so that no folder of the platform is visible
-inside) and becomes `argv`. What follows on standard input belongs to `argv`.
+inside), closes every other descriptor that the platform was started with, and
+becomes `argv`. What follows on standard input belongs to `argv`.
 """
 
 import ctypes
@@ -52,6 +53,7 @@ def main():
             os.dup2(listener.fileno(), LISTEN_FD)
             listener.close()
     os.umask(0o022)
+    os.closerange(LISTEN_FD + 1, os.sysconf("SC_OPEN_MAX"))
     os.execve(order["argv"][0], order["argv"], {"PATH": "/usr/local/bin:/usr/bin:/bin"})
 
 
