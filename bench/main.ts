@@ -9,7 +9,7 @@ import { join } from "node:path";
  * (start), BENCH_CALLS (memory).
  */
 const sections: Readonly<Record<string, string>> = {
-  push: "Push to live, a small FastMCP 4 server",
+  push: "Push to live, a small and a heavy server",
   start: "Cold start of an instance",
   gateway: "What the gateway costs",
   memory: "Memory of the gateway",

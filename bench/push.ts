@@ -7,40 +7,62 @@ import { startProgram } from "../test/program.ts";
 import { line, seconds } from "./figures.ts";
 
 /**
- * From the upload's end to live, of a small FastMCP 4 server, over the API of
- * the real program in its own process; then one call, so that "live" is shown.
+ * From the upload's end to live, over the API of the real program in its own
+ * process, then one call, so that "live" is shown: of a small FastMCP 4 server,
+ * and of a heavy one that imports pandas.
  */
-const cache = mkdtempSync(join(tmpdir(), "offing-bench-cache-"));
-const program = await startProgram();
-try {
-  // Brings tools and wheels that the first push of a machine would bring.
-  await push(program, "brings", "warm-up", undefined);
-  await push(program, "brings", "warm cache, lock unchanged", 10_000);
-  await push(program, "changed", "warm cache, lock changed", 10_000, "httpx\n");
-} finally {
-  await program[Symbol.asyncDispose]();
+interface Kind {
+  readonly name: string;
+  readonly requirements: string;
+  readonly imports: string;
+  /** Milliseconds aimed at: lock unchanged, lock changed, empty wheel cache. */
+  readonly aims: readonly [number, number, number] | undefined;
 }
+
+const kinds: readonly Kind[] = [
+  { name: "small", requirements: "fastmcp>=4,<5\n", imports: "", aims: [5000, 10_000, 30_000] },
+  {
+    name: "heavy",
+    requirements: "fastmcp>=4,<5\npandas>=2,<3\n",
+    imports: "import pandas\n",
+    aims: undefined,
+  },
+];
+
+const cache = mkdtempSync(join(tmpdir(), "offing-bench-cache-"));
 // Tools count as present: the empty cache lacks wheels only.
 const tools = join(testCache, "tools");
-if (existsSync(tools)) cpSync(tools, join(cache, "tools"), { recursive: true });
-const fresh = await startProgram({ OFFING_CACHE: cache });
-try {
-  await push(fresh, "empty", "empty cache", 30_000);
-} finally {
-  await fresh[Symbol.asyncDispose]();
-  rmSync(cache, { recursive: true, force: true });
+for (const kind of kinds) {
+  const program = await startProgram();
+  try {
+    // Brings tools and wheels that the first push of a machine would bring.
+    await push(program, kind, "warm-up", "warm-up", undefined);
+    await push(program, kind, "warm-up", "lock unchanged", kind.aims?.[0]);
+    await push(program, kind, "changed", "lock changed, warm cache", kind.aims?.[1], "httpx\n");
+  } finally {
+    await program[Symbol.asyncDispose]();
+  }
+  if (existsSync(tools)) cpSync(tools, join(cache, "tools"), { recursive: true });
+  const fresh = await startProgram({ OFFING_CACHE: cache });
+  try {
+    await push(fresh, kind, "empty", "empty cache", kind.aims?.[2]);
+  } finally {
+    await fresh[Symbol.asyncDispose]();
+    rmSync(cache, { recursive: true, force: true });
+  }
 }
 
 async function push(
   { url, owner }: Awaited<ReturnType<typeof startProgram>>,
+  kind: Kind,
   server: string,
   name: string,
   aim: number | undefined,
   moreRequirements = "",
 ): Promise<void> {
   const { build, log } = await deployed(owner, server, {
-    ...serverSaying(name),
-    "requirements.txt": `fastmcp>=4,<5\n${moreRequirements}`,
+    "main.py": `${kind.imports}${String(serverSaying(name)["main.py"])}`,
+    "requirements.txt": kind.requirements + moreRequirements,
   });
   if (build.status !== "succeeded") throw new Error(log.join("\n"));
   const client = await mcpClient({ url }, `default/${server}`, owner.key);
@@ -49,7 +71,7 @@ async function push(
   if (answer !== name) throw new Error(`The new code does not serve: ${answer}`);
   const total = build.durationMs ?? Number.NaN;
   line(
-    name,
+    `${kind.name}: ${name}`,
     seconds(total),
     aim === undefined ? undefined : { text: `≤ ${seconds(aim)}`, met: total <= aim },
   );

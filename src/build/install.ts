@@ -45,9 +45,10 @@ export async function install(
     },
     onLimit: () => context.say("the byte limit of this build's network is used up", "err"),
   });
+  const stop = new AbortController();
   let prepared: Promise<void> | undefined;
   const uv: Uv = {
-    context,
+    context: { ...context, signal: AbortSignal.any([context.signal, stop.signal]) },
     program: tool.program,
     indexes: tool.indexes,
     proxy,
@@ -56,11 +57,25 @@ export async function install(
     refused: () => refused,
   };
   try {
-    const environment = await makeEnvironment(uv, plan, commit);
     const project = join(context.work, "project");
-    return { environment, project: (await projectItself(uv, plan, project)) ? project : null };
+    const [environment, built] = await together(stop, [
+      makeEnvironment(uv, plan, commit),
+      projectItself(uv, plan, project),
+    ]);
+    return { environment, project: built ? project : null };
   } finally {
     await proxy.close();
+  }
+}
+
+/** What neither needs the other; the first failure ends the rest, and nothing goes on after it is told. */
+async function together<A, B>(stop: AbortController, work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  try {
+    return await Promise.all(work);
+  } catch (error) {
+    stop.abort(error);
+    await Promise.allSettled(work);
+    throw error;
   }
 }
 

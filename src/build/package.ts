@@ -15,7 +15,8 @@ import {
 import { join, posix } from "node:path";
 import { type Artifact, BuildError } from "./build.ts";
 import { removeFolder, sweep } from "./folders.ts";
-import { compileAll, environmentPath, readEnvironment } from "./install/environment.ts";
+import { compileAll } from "./install/bytecode.ts";
+import { environmentPath, readEnvironment } from "./install/environment.ts";
 import type { Installed } from "./install.ts";
 import type { Plan } from "./plan.ts";
 import type { StepContext } from "./services.ts";

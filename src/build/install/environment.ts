@@ -1,9 +1,9 @@
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { runChild } from "../child.ts";
 import { removeFolder, sweep } from "../folders.ts";
 import type { StepContext } from "../services.ts";
+import { compileAll } from "./bytecode.ts";
 import { environmentKey, printLock, type Locked } from "./lock.ts";
 import { sharedCache, wantsBuild } from "./resolve.ts";
 import { trustedUv, uvFailure, type Uv } from "./uv.ts";
@@ -21,6 +21,8 @@ export interface Environment {
 }
 
 const MARKER = "offing-environment.json";
+/** Of the environments beside a fresh one, those that are looked at. */
+const MOST_SIBLINGS = 500;
 
 /** Where an environment lies, once it is there. */
 export function environmentPath(dataDir: string, organization: string | null, key: string): string {
@@ -31,9 +33,19 @@ export function environmentPath(dataDir: string, organization: string | null, ke
 
 /** The environment at `path`, or undefined when it is not there whole. */
 export async function readEnvironment(path: string): Promise<readonly string[] | undefined> {
+  return (await readMarker(path))?.packages;
+}
+
+interface Marker {
+  readonly key: string;
+  readonly packages: readonly string[];
+  /** The interpreter it was made from. */
+  readonly python?: string;
+}
+
+async function readMarker(path: string): Promise<Marker | undefined> {
   const text = await readFile(join(path, MARKER), "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
-  return (JSON.parse(text) as { packages: string[] }).packages;
+  return text === undefined ? undefined : (JSON.parse(text) as Marker);
 }
 
 /**
@@ -92,6 +104,7 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
   const there = await readEnvironment(path);
   if (there) return { key: recipe.key, path, private: isPrivate, packages: there, reused: true };
 
+  const python = `${interpreter.executable} ${interpreter.version} ${interpreter.platform}`;
   // Beside its place, so that the rename is one step; named by the build, which removes it when it fails.
   const fresh = join(dirname(path), `.new-${recipe.key.slice(0, 16)}-${process.pid}-${Date.now()}`);
   await mkdir(dirname(path), { recursive: true });
@@ -121,11 +134,12 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
       if (wantsBuild(installed.err)) return undefined;
       throw uvFailure(uv, installed, "The dependencies could not be installed");
     }
-    await compileAll(context, interpreter.executable, join(fresh, "lib"));
+    const packages = await installedPackages(fresh);
+    const near = await siblings(dirname(path), python, packages);
+    await compileAll(context, interpreter.executable, join(fresh, "lib"), near);
     await context.disk.check();
     context.signal.throwIfAborted();
-    const packages = await installedPackages(fresh);
-    await writeFile(join(fresh, MARKER), JSON.stringify({ key: recipe.key, packages }));
+    await writeFile(join(fresh, MARKER), JSON.stringify({ key: recipe.key, packages, python }));
     await rename(fresh, path).catch(async (error: Error) => {
       // Another build made the same one meanwhile.
       if (!(await readEnvironment(path))) throw error;
@@ -137,19 +151,22 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
   }
 }
 
-/**
- * Compiles every module below `folder`, by the interpreter alone: with the
- * environment's own start-up files (`.pth`) it would run the packages' code.
- */
-export async function compileAll(context: StepContext, python: string, folder: string): Promise<void> {
-  const flags = ["-q", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"];
-  await runChild({
-    argv: [python, "-I", "-S", "-m", "compileall", ...flags, folder],
-    cwd: "/",
-    env: {},
-    signal: context.signal,
-  });
-  // A file that this Python cannot compile stays without bytecode; importing it says why.
+/** The `lib` folders of the finished environments of this interpreter that have most packages in common. */
+async function siblings(
+  folder: string,
+  python: string,
+  packages: readonly string[],
+): Promise<readonly string[]> {
+  const wanted = new Set(packages);
+  const found: { lib: string; common: number }[] = [];
+  for (const name of (await readdir(folder)).slice(0, MOST_SIBLINGS)) {
+    const marker = name.startsWith(".") ? undefined : await readMarker(join(folder, name));
+    if (marker?.python !== python) continue;
+    const common = marker.packages.filter((each) => wanted.has(each)).length;
+    if (common > 0) found.push({ lib: join(folder, name, "lib"), common });
+  }
+  found.sort((a, b) => b.common - a.common);
+  return found.slice(0, 3).map(({ lib }) => lib);
 }
 
 async function installedPackages(environment: string): Promise<string[]> {

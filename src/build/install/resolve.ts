@@ -4,6 +4,7 @@ import type { Plan } from "../plan.ts";
 import { needsBuild } from "../plan/requirements.ts";
 import { parseLock, type Locked } from "./lock.ts";
 import { readInside } from "./outputs.ts";
+import { resolutions } from "./resolutions.ts";
 import { inputFolder, inside, sandboxedUv, sandboxFolder, trustedUv, uvFailure, type Uv } from "./uv.ts";
 
 interface Wanted {
@@ -78,12 +79,23 @@ async function compile(uv: Uv, wanted: Wanted): Promise<Locked[]> {
       ...wanted.flags,
       ...constraint(folder),
     ];
+    const question = [...wanted.requirements, "", ...wanted.constraints, "", ...wanted.flags];
+    const known = await resolutions(uv, question);
+    const recalled = await known.recall();
+    if (recalled !== undefined) {
+      uv.context.say("the same requirements were resolved within the last ten minutes; their versions stand");
+      return parseLock(recalled);
+    }
     const result = await trustedUv(
       uv,
       [...args, "--output-file", out, `${folder}/requirements.txt`],
       sharedCache(uv),
     );
-    if (result.code === 0) return parseLock(await readFile(out, "utf8"));
+    if (result.code === 0) {
+      const lock = await readFile(out, "utf8");
+      await known.keep(lock);
+      return parseLock(lock);
+    }
     if (!wantsBuild(result.err)) throw uvFailure(uv, result, "The dependencies could not be resolved");
     uv.context.say("a dependency has no ready wheel for this Python; it is built in the sandbox");
   }

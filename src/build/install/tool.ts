@@ -27,17 +27,23 @@ export const pinnedUv: WheelTool = {
 const OLDEST = [0, 9, 0];
 
 /**
- * The absolute path of a uv: the pinned one in `<cache>/tools` if it is there,
- * else one on PATH that is new enough, else the pinned one, fetched. Throws
- * BuildError `uv_missing`.
+ * The absolute path of the uv that is here: the pinned one in `<cache>/tools`,
+ * else one on PATH that is new enough; undefined for none.
  */
-export async function findUv(context: ToolContext, indexes: Indexes): Promise<string> {
+export async function uvHere(context: ToolContext): Promise<string | undefined> {
   const pinned = toolPath(context.cacheDir, pinnedUv);
   if (await runnable(pinned)) return pinned;
   for (const folder of (context.env["PATH"] ?? "").split(delimiter)) {
     const path = join(folder, "uv");
     if (folder.startsWith("/") && (await runnable(path)) && (await newEnough(context, path))) return path;
   }
+  return undefined;
+}
+
+/** The absolute path of a uv: the one that is here, else the pinned one, fetched. Throws BuildError `uv_missing`. */
+export async function findUv(context: ToolContext, indexes: Indexes): Promise<string> {
+  const here = await uvHere(context);
+  if (here !== undefined) return here;
   try {
     return await fetchFromWheel(context, pinnedUv, indexes);
   } catch (error) {

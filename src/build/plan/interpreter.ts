@@ -98,8 +98,14 @@ export async function chooseInterpreter(
   );
 }
 
+/** What looking for interpreters takes of the machine. */
+export interface Looking {
+  readonly services: Pick<StepContext["services"], "env" | "cacheDir">;
+  readonly signal: AbortSignal;
+}
+
 /** Every CPython 3 of this machine, newest first. */
-async function interpreters(context: StepContext): Promise<Interpreter[]> {
+export async function interpreters(context: Looking): Promise<Interpreter[]> {
   const { env, cacheDir } = context.services;
   const roots = [env["PYENV_ROOT"], env["HOME"] && join(env["HOME"], ".pyenv")].filter(
     (path) => path !== undefined,
@@ -127,7 +133,7 @@ async function interpreters(context: StepContext): Promise<Interpreter[]> {
 
 const probed = new Map<string, Interpreter>();
 
-async function probe(context: StepContext, path: string): Promise<Interpreter | undefined> {
+async function probe(context: Looking, path: string): Promise<Interpreter | undefined> {
   const known = probed.get(path);
   if (known) return known;
   const result = await runChild({

@@ -138,6 +138,41 @@ async function byPip(
   return undefined;
 }
 
+/** An index's page of one project (PEP 503), where the index is at last found. Throws what the connection says, without a secret. */
+export async function indexPage(
+  indexes: Pick<Indexes, "index" | "certificates">,
+  project: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await asking(indexes, async (dispatcher) => {
+    const response = await get(pageOf(indexes, project), dispatcher, signal);
+    await response.body?.cancel();
+  });
+}
+
+function pageOf({ index }: Pick<Indexes, "index">, project: string): URL {
+  return new URL(`${index.replace(/\/$/, "")}/${project}/`);
+}
+
+/** With connections that trust what pip was told to trust; they end with `work`. */
+async function asking<T>(
+  { certificates }: Pick<Indexes, "certificates">,
+  work: (dispatcher: Agent) => Promise<T>,
+): Promise<T> {
+  const authorities = certificates && (await readFile(certificates, "utf8").catch(() => null));
+  const dispatcher = new Agent({
+    connect: { ca: [...rootCertificates, ...(authorities ? [authorities] : [])] },
+  });
+  try {
+    return await work(dispatcher);
+  } catch (error) {
+    signalOf(error);
+    throw error;
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
 async function fromIndex(
   context: ToolContext,
   tool: WheelTool,
