@@ -61,7 +61,7 @@ async function push(
   moreRequirements = "",
 ): Promise<void> {
   const { build, log } = await deployed(owner, server, {
-    "main.py": `${kind.imports}${String(serverSaying(name)["main.py"])}`,
+    "main.py": `${kind.imports}${serverSaying(name)["main.py"] as string}`,
     "requirements.txt": kind.requirements + moreRequirements,
   });
   if (build.status !== "succeeded") throw new Error(log.join("\n"));
