@@ -47,6 +47,7 @@ export async function install(
   });
   const stop = new AbortController();
   let prepared: Promise<void> | undefined;
+  let last: Promise<unknown> = Promise.resolve();
   const uv: Uv = {
     context: { ...context, signal: AbortSignal.any([context.signal, stop.signal]) },
     program: tool.program,
@@ -54,6 +55,11 @@ export async function install(
     proxy,
     interpreter: plan.interpreter,
     ready: () => (prepared ??= prepareSandbox(context, tool.indexes, source)),
+    inTurn: (run) => {
+      const turn = last.then(run, run);
+      last = turn.catch(() => {});
+      return turn;
+    },
     refused: () => refused,
   };
   try {

@@ -183,6 +183,29 @@ dev = ["iniconfig"]
     expect(packages).not.toContain("iniconfig");
   });
 
+  it("with a build system has its own metadata too, at its version", { timeout: 120_000 }, async () => {
+    const made = await repository("itself", {
+      "main.py": "mcp = 1\n",
+      "src/itself/__init__.py": "",
+      "pyproject.toml": `[project]
+name = "itself"
+version = "1.2.3"
+requires-python = ">=3.10"
+dependencies = ["mcp ; python_version < '3'"]
+
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+`,
+    });
+    await run(await uv(), ["lock", "--quiet"], { cwd: made.path, env: await uvEnv() });
+    await commit(made.path, {});
+    const outcome = await buildOf(world, made);
+    expect(outcome.error).toBeNull();
+    const { code } = await locateArtifact(parts.dataDir, outcome.built!.artifact.digest);
+    expect(await visible(join(code, ".offing/project"))).toContain("itself-1.2.3.dist-info");
+  });
+
   it("keeps what was built from source within its organization", { timeout: 120_000 }, async () => {
     const made = await repository("built", {
       ...files,

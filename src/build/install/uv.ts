@@ -20,6 +20,8 @@ export interface Uv {
   readonly interpreter: Interpreter;
   /** Makes the sandbox's folders; only once, because afterwards what lies in them is not to be trusted. */
   ready(): Promise<void>;
+  /** One sandboxed command at a time: each runs under a uid of its own, and all write one cache. */
+  inTurn<T>(run: () => Promise<T>): Promise<T>;
   /** What the guard refused since the last look; it names what uv's own words hide. */
   refused(): GuardRefused | undefined;
 }
@@ -73,10 +75,11 @@ export function inputFolder(context: StepContext): string {
 }
 
 /** Runs uv, and whatever of the author's it starts, in the sandbox. */
-export async function sandboxedUv(
-  uv: Uv,
-  command: SandboxedUv,
-): Promise<ChildResult & { reason: string | null }> {
+export function sandboxedUv(uv: Uv, command: SandboxedUv): Promise<ChildResult & { reason: string | null }> {
+  return uv.inTurn(() => runSandboxed(uv, command));
+}
+
+async function runSandboxed(uv: Uv, command: SandboxedUv): Promise<ChildResult & { reason: string | null }> {
   const { context, indexes, proxy } = uv;
   await uv.ready();
   const links = await existing(indexes.findLinks);
