@@ -73,6 +73,38 @@ export default defineConfig({
   },
   overrides: [
     ...directions,
+    {
+      files: ["web/**"],
+      plugins: ["typescript", "import", "oxc", "unicorn", "react", "jsx-a11y"],
+      rules: {
+        "react/rules-of-hooks": "error",
+        "react/exhaustive-deps": "error",
+        "react/no-array-index-key": "error",
+        "react/no-danger": "error",
+        // role="status" is how what changes by itself is told; `output` is for forms.
+        "jsx-a11y/prefer-tag-over-role": "off",
+        // The pages are a client of the API and nothing more; inline styles are against their content policy.
+        "react/forbid-dom-props": ["error", { forbid: ["style"] }],
+        "no-restricted-imports": [
+          "error",
+          {
+            patterns: [
+              {
+                group: folders
+                  .filter((folder) => folder !== "contract" && folder !== "policy")
+                  .flatMap((folder) => [`**/src/${folder}/**`]),
+                message: "web imports src/contract and src/policy only.",
+              },
+              { group: ["node:*"], message: "These pages run in a browser." },
+            ],
+          },
+        ] as never,
+      },
+    },
+    {
+      files: ["web/vite.config.ts"],
+      rules: { "no-restricted-imports": "off" },
+    },
     { files: ["bench/**", "scripts/**"], rules: { "no-console": "off" } },
     {
       files: ["test/needs.ts"],

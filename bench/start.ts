@@ -22,10 +22,14 @@ try {
     server: build.server,
     artifact: build.artifact,
     scope: "production",
+    variables: null,
   } as const;
   const runner = await createLocalRunner({
     artifacts: {
-      locate: async (artifact) => ({ ...(await locateArtifact(program.dataDir, artifact)), variables: {} }),
+      locate: async ({ artifact }) => ({
+        ...(await locateArtifact(program.dataDir, artifact)),
+        variables: {},
+      }),
     },
     lines: { write: () => {} },
     python: config.python,

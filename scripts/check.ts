@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, "..");
 const bin = (name: string) => join(root, "node_modules/.bin", name);
 
 const checks: readonly [name: string, check: () => string[]][] = [
-  ["types", () => tool("tsc", ["-p", "."])],
+  ["types", () => [...tool("tsc", ["-p", "."]), ...tool("tsc", ["-p", "web"])]],
   ["lint", () => tool("oxlint", ["--deny-warnings"])],
   ["format", () => tool("oxfmt", ["--check", "."])],
   ["documents", documents],

@@ -13,6 +13,7 @@ export interface Env {
   readonly memoryMb: string | undefined;
   readonly requestWindow: string | undefined;
   readonly idleStop: string | undefined;
+  readonly bridgeProcesses: string | undefined;
   readonly python: string | undefined;
   readonly uv: string | undefined;
 }
@@ -31,6 +32,8 @@ export interface Config {
   readonly memoryMb: number;
   readonly requestWindowMs: number;
   readonly idleStopMs: number;
+  /** Processes of one instance that serves a program behind a bridge, one per session, at most. */
+  readonly bridgeProcesses: number;
   /** The interpreter that helper scripts run on. */
   readonly python: string;
   readonly uv: string | undefined;
@@ -53,6 +56,7 @@ export function readEnv(env: NodeJS.ProcessEnv): Env {
     memoryMb: one("OFFING_MEMORY_MB"),
     requestWindow: one("OFFING_REQUEST_WINDOW_SECONDS"),
     idleStop: one("OFFING_IDLE_STOP_SECONDS"),
+    bridgeProcesses: one("OFFING_BRIDGE_PROCESSES"),
     python: one("OFFING_PYTHON"),
     uv: one("OFFING_UV"),
   };
@@ -80,6 +84,7 @@ export function toConfig(env: Env): Config {
     memoryMb: integer("OFFING_MEMORY_MB", env.memoryMb, 1024, 64, 1_048_576),
     requestWindowMs: 1000 * integer("OFFING_REQUEST_WINDOW_SECONDS", env.requestWindow, 170, 1, 86_400),
     idleStopMs: 1000 * integer("OFFING_IDLE_STOP_SECONDS", env.idleStop, 300, 1, 86_400),
+    bridgeProcesses: integer("OFFING_BRIDGE_PROCESSES", env.bridgeProcesses, 16, 2, 64),
     python: env.python ?? "python3",
     uv: env.uv,
   };

@@ -72,9 +72,10 @@ export async function mcpClient(
   path: string,
   key: string,
   mode: Mode = "auto",
+  headers: Record<string, string> = {},
 ): Promise<Client> {
   const transport = new StreamableHTTPClientTransport(new URL(`${world.url}/${path}/mcp`), {
-    requestInit: { headers: { authorization: `Bearer ${key}` } },
+    requestInit: { headers: { ...headers, authorization: `Bearer ${key}` } },
   });
   const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode } });
   await client.connect(transport);

@@ -15,6 +15,8 @@ export interface Program extends AsyncDisposable {
   readonly dataDir: string;
   readonly url: string;
   readonly pid: number;
+  /** The sign-in link that the last start printed. */
+  readonly signIn: string;
   readonly owner: Caller;
   /** What it said on stderr since it was started last. */
   said(): string;
@@ -32,6 +34,7 @@ export async function startProgram(env: Record<string, string> = {}): Promise<Pr
   const dataDir = mkdtempSync(join(tmpdir(), "offing-program-"));
   let child: ChildProcess | undefined;
   let url = "";
+  let signIn = "";
   let said = "";
 
   const start = async () => {
@@ -52,7 +55,7 @@ export async function startProgram(env: Record<string, string> = {}): Promise<Pr
       if (out.includes("\n")) break;
     }
     if (out === "") throw new Error(`the program did not start:\n${said}`);
-    url = (JSON.parse(out) as { url: string }).url;
+    ({ url, signIn } = JSON.parse(out) as { url: string; signIn: string });
   };
 
   await start();
@@ -62,6 +65,9 @@ export async function startProgram(env: Record<string, string> = {}): Promise<Pr
     dataDir,
     get url() {
       return url;
+    },
+    get signIn() {
+      return signIn;
     },
     get pid() {
       return child!.pid!;

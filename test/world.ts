@@ -42,7 +42,9 @@ export interface Caller {
 
 /** A whole Offing in this process, on real sockets and a database of its own. */
 export async function openWorld(
-  options: Partial<Pick<SystemOptions, "clock" | "buildLimits">> & { env?: Record<string, string> } = {},
+  options: Partial<Pick<SystemOptions, "clock" | "buildLimits" | "web">> & {
+    env?: Record<string, string>;
+  } = {},
 ): Promise<World> {
   const dataDir = mkdtempSync(join(tmpdir(), "offing-world-"));
   const database = await createDatabase();
@@ -69,6 +71,7 @@ export async function openWorld(
       connection: database.connection,
       ...(options.clock ? { clock: options.clock } : {}),
       ...(options.buildLimits ? { buildLimits: options.buildLimits } : {}),
+      ...(options.web ? { web: options.web } : {}),
     });
   let system = await start();
 
@@ -78,7 +81,7 @@ export async function openWorld(
     slug,
     key,
     get client() {
-      return createClient({ url: system.url, key });
+      return createClient({ url: system.localUrl, key });
     },
   });
 
@@ -110,7 +113,7 @@ export async function openWorld(
   };
 
   const ownerKey = readFileSync(system.ownerKeyFile, "utf8").trim();
-  const me = await createClient({ url: system.url, key: ownerKey }).call("me", {});
+  const me = await createClient({ url: system.localUrl, key: ownerKey }).call("me", {});
   const world: World = {
     get system() {
       return system;

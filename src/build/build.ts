@@ -17,6 +17,8 @@ export interface BuildRequest {
   readonly source: Source;
   /** `path.py` or `path.py:name`; none is `main.py`, then what detection finds. */
   readonly entrypoint: string | null;
+  /** The file that says what the code needs, relative to the checkout; none is found by the order of the plan. */
+  readonly dependencyFile: string | null;
   readonly signal: AbortSignal;
 }
 
@@ -42,7 +44,9 @@ export type BuildEvent =
       readonly commit: string;
       readonly ref: string | null;
       readonly subject: string;
-    };
+    }
+  /** What works, but not as its author will have meant it; a line says it too. */
+  | { readonly type: "warning"; readonly text: string };
 
 /** The immutable output of a successful build, addressed by the hash of its content. */
 export interface Artifact {
@@ -51,6 +55,10 @@ export interface Artifact {
   readonly commit: string;
   readonly entrypoint: string;
   readonly object: string | null;
+  /** The console script `module:function` that the project starts by, or null. */
+  readonly program: string | null;
+  /** What the code finds in `sys.argv[1:]`. */
+  readonly argv: readonly string[];
   readonly pythonPath: readonly string[];
   /** The key of the Python environment: its lock, interpreter and platform. */
   readonly environment: string;
@@ -70,12 +78,19 @@ export class BuildError extends Error {
   readonly traceback: string | null;
   /** What to change, in a sentence. */
   readonly hint: string | null;
+  /** Environment variables that the code needs and does not have. */
+  readonly missing: readonly string[];
 
   constructor(
     step: Step,
     code: string,
     message: string,
-    detail: { traceback?: string | null; hint?: string | null; cause?: unknown } = {},
+    detail: {
+      traceback?: string | null;
+      hint?: string | null;
+      missing?: readonly string[];
+      cause?: unknown;
+    } = {},
   ) {
     // Names of files and words of programs are in these; none of them may command a terminal.
     super(printable(message, true), { cause: detail.cause });
@@ -83,5 +98,6 @@ export class BuildError extends Error {
     this.code = code;
     this.traceback = detail.traceback == null ? null : printable(detail.traceback, true);
     this.hint = detail.hint == null ? null : printable(detail.hint, true);
+    this.missing = detail.missing ?? [];
   }
 }

@@ -8,7 +8,7 @@ export interface ChildCommand {
   readonly env: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   /** Written to standard input, which is then closed. */
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   /** How `out` is decoded; `latin1` keeps every byte apart. Default `utf8`. */
   readonly encoding?: "utf8" | "latin1";
   onLine?(stream: "out" | "err", text: string): void;

@@ -4,6 +4,7 @@ import type { BuildLimits, Say } from "./services.ts";
 
 /** Characters of a line that are kept. */
 const LONGEST = 8192;
+const MOST_WARNINGS = 20;
 
 /** The events of one build, from those who make them to the one who reads them. */
 export class Events {
@@ -13,6 +14,7 @@ export class Events {
   #step: Step = "source";
   #lines = 0;
   #bytes = 0;
+  #warnings = 0;
 
   constructor(limits: BuildLimits) {
     this.#limits = limits;
@@ -38,6 +40,13 @@ export class Events {
       stream: full ? "info" : stream,
       text: words,
     });
+  };
+
+  /** Adds a line that begins with `warning:`, and keeps the words with the build. */
+  readonly warn = (text: string): void => {
+    this.say(`warning: ${text}`);
+    if (this.#warnings++ < MOST_WARNINGS)
+      this.push({ type: "warning", text: printable(text).slice(0, 2000) });
   };
 
   /** Runs one step between its two events. Errors that are no BuildError become one of this step. */

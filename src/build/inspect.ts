@@ -1,6 +1,7 @@
 import type { Manifest } from "../mcp/manifest.ts";
-import { type Artifact, BuildError, type BuildRequest } from "./build.ts";
-import type { Inspector } from "./ports.ts";
+import { type Artifact, BuildError } from "./build.ts";
+import type { InspectRequest, Inspector } from "./ports.ts";
+import type { StepContext } from "./services.ts";
 
 /** What an instance that did not come up tells, whoever ran it. */
 interface StartFailure extends Error {
@@ -16,15 +17,18 @@ const ADVICE =
 export async function inspect(
   inspector: Inspector,
   artifact: Artifact,
-  request: BuildRequest,
-  say: (line: string) => void,
+  request: InspectRequest,
+  { say, warn }: Pick<StepContext, "say" | "warn">,
 ): Promise<Manifest> {
   try {
-    const manifest = await inspector.inspect(artifact, request);
+    const { manifest, description, problems } = await inspector.inspect(artifact, request);
+    if (description !== null) say(description);
     const count = (kind: string): number => manifest.items.filter((item) => item.kind === kind).length;
     say(
       `${count("tool")} tools, ${count("prompt")} prompts, ${count("resource") + count("resource_template")} resources`,
     );
+    for (const problem of problems) warn(problem);
+    if (manifest.items.length === 0 && problems.length === 0) warn(nothingOffered(artifact.entrypoint));
     return manifest;
   } catch (error) {
     request.signal.throwIfAborted();
@@ -38,6 +42,7 @@ export async function inspect(
       throw new BuildError("inspect", codeOf(words), error.message, {
         traceback,
         hint: error.hint ?? ADVICE,
+        missing: error.missing,
         cause: error,
       });
     }
@@ -48,6 +53,14 @@ export async function inspect(
       cause: error,
     });
   }
+}
+
+function nothingOffered(entrypoint: string): string {
+  return (
+    `the server offers nothing: 0 tools, prompts and resources. What a function registers that only main() calls, ` +
+    `or code below if __name__ == "__main__":, is not there after ${entrypoint} is imported; call that function at ` +
+    "the top level of the file, or deploy with the entrypoint of a factory that registers everything and returns the server"
+  );
 }
 
 function codeOf(text: string): string {

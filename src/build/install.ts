@@ -8,18 +8,24 @@ import {
   readEnvironment,
   type Environment,
 } from "./install/environment.ts";
+import { withFittingPython } from "./install/fitting.ts";
+import { addGenerated } from "./install/generated.ts";
 import type { Indexes } from "./install/indexes.ts";
 import { environmentKey } from "./install/lock.ts";
 import { resolve } from "./install/resolve.ts";
 import { prepareSandbox, type Uv } from "./install/uv.ts";
 import { buildProject, buildWheels } from "./install/wheels.ts";
 import type { Plan } from "./plan.ts";
+import type { Interpreter } from "./plan/interpreter.ts";
+import type { Origin } from "./plan/requirements.ts";
 import type { StepContext } from "./services.ts";
 
 export interface Installed {
   readonly environment: Environment;
   /** The unpacked wheel of the project itself, or null where it has none. */
   readonly project: string | null;
+  /** The one that the environment is made of; another than planned where only that has the wheels. */
+  readonly interpreter: Interpreter;
 }
 
 /**
@@ -54,6 +60,9 @@ export async function install(
     indexes: tool.indexes,
     proxy,
     interpreter: plan.interpreter,
+    others: plan.others,
+    origins: originsOf(plan),
+    version: plan.version,
     ready: () => (prepared ??= prepareSandbox(context, tool.indexes, source)),
     inTurn: (run) => {
       const turn = last.then(run, run);
@@ -64,11 +73,12 @@ export async function install(
   };
   try {
     const project = join(context.work, "project");
-    const [environment, built] = await together(stop, [
-      makeEnvironment(uv, plan, commit),
-      projectItself(uv, plan, project),
+    const [{ environment, interpreter }, built] = await together(stop, [
+      withFittingPython(uv, (chosen) => makeEnvironment(chosen, plan, commit)),
+      plan.project === null ? Promise.resolve(false) : buildProject(uv, plan.project, project),
     ]);
-    return { environment, project: built ? project : null };
+    if (built) await addGenerated(context, project, source, plan.pythonPath);
+    return { environment, interpreter, project: built ? project : null };
   } finally {
     await proxy.close();
   }
@@ -112,13 +122,12 @@ function told(context: StepContext, environment: Environment): Environment {
   return environment;
 }
 
-async function projectItself(uv: Uv, plan: Plan, target: string): Promise<boolean> {
-  const { source } = plan.dependencies;
-  if ((source.kind !== "pyproject" && source.kind !== "lock") || !source.pyproject.buildSystem) return false;
-  return buildProject(
-    uv,
-    source.folder,
-    target,
-    source.kind === "lock" || !source.pyproject.dynamicDependencies,
-  );
+function originsOf({ dependencies: { source, added } }: Plan): readonly Origin[] {
+  const own =
+    source.kind === "requirements"
+      ? source.requirements.origins
+      : source.kind === "none"
+        ? []
+        : source.pyproject.origins;
+  return [...own, ...added.origins];
 }

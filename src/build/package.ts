@@ -37,6 +37,8 @@ export interface ArtifactPlace {
   readonly environment: string;
   readonly entrypoint: string;
   readonly object: string | null;
+  readonly program: string | null;
+  readonly argv: readonly string[];
   readonly pythonPath: readonly string[];
 }
 
@@ -67,10 +69,12 @@ export async function packageArtifact(
   const identity = [
     tree.hash,
     environment.key,
-    plan.interpreter.executable,
-    plan.interpreter.platform,
+    installed.interpreter.executable,
+    installed.interpreter.platform,
     plan.entrypoint.path,
     plan.entrypoint.object,
+    plan.entrypoint.program,
+    plan.entrypoint.argv,
     pythonPath,
     // A private environment is never lent to another organization that has the same code.
     environment.private ? context.organization : null,
@@ -89,10 +93,12 @@ export async function packageArtifact(
     commit,
     entrypoint: plan.entrypoint.path,
     object: plan.entrypoint.object,
+    program: plan.entrypoint.program,
+    argv: plan.entrypoint.argv,
     pythonPath,
     environment: environment.key,
     environmentOf: environment.private ? context.organization : null,
-    python: plan.interpreter.version,
+    python: installed.interpreter.version,
     packages: environment.packages,
     sizeBytes: tree.bytes,
   };
@@ -102,7 +108,7 @@ export async function packageArtifact(
   try {
     await mkdir(fresh);
     await rename(source, join(fresh, "code"));
-    await compileAll(context, plan.interpreter.executable, join(fresh, "code"));
+    await compileAll(context, installed.interpreter.executable, join(fresh, "code"));
     await writeFile(join(fresh, "artifact.json"), JSON.stringify(stored, null, 2));
     await freeze(join(fresh, "code"));
     await rename(fresh, final).catch(async (error: Error) => {
@@ -133,6 +139,8 @@ export async function locateArtifact(dataDir: string, digest: string): Promise<A
     environment,
     entrypoint: stored.entrypoint,
     object: stored.object,
+    program: stored.program,
+    argv: stored.argv,
     pythonPath: stored.pythonPath,
   };
 }
@@ -153,7 +161,9 @@ async function readStored(dataDir: string, digest: string): Promise<Stored | und
   );
   if (text === undefined) return undefined;
   const stored = JSON.parse(text) as Stored;
-  return stored.digest === digest && stored.format === 1 ? stored : undefined;
+  if (stored.digest !== digest || stored.format !== 1) return undefined;
+  // Written before these were known.
+  return { ...stored, program: stored.program ?? null, argv: stored.argv ?? [] };
 }
 
 function artifactOf({ format: _format, environmentOf: _of, ...artifact }: Stored): Artifact {

@@ -1,9 +1,24 @@
 import type { Manifest } from "../mcp/manifest.ts";
 import type { Artifact, BuildRequest } from "./build.ts";
 
+/** A build whose source is known to the commit. */
+export interface InspectRequest extends BuildRequest {
+  readonly commit: string;
+  /** `refs/heads/…` or `refs/tags/…`; null for a commit that no name was asked for. */
+  readonly ref: string | null;
+}
+
+export interface Inspected {
+  readonly manifest: Manifest;
+  /** What was started, in a sentence; null where that is not known. */
+  readonly description: string | null;
+  /** Lists that could not be read, in sentences. */
+  readonly problems: readonly string[];
+}
+
 /** A door: starts a packaged artifact as any instance and discovers it. */
 export interface Inspector {
-  inspect(artifact: Artifact, request: BuildRequest): Promise<Manifest>;
+  inspect(artifact: Artifact, request: InspectRequest): Promise<Inspected>;
 }
 
 export interface Mount {

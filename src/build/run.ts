@@ -68,6 +68,7 @@ export async function* build(
       work,
       signal: stop.signal,
       say: (text, stream) => events.say(stripUserInfo(text), stream),
+      warn: (text) => events.warn(stripUserInfo(text)),
       disk,
     };
     running = steps(request, context, events);
@@ -95,9 +96,9 @@ async function steps(request: BuildRequest, context: StepContext, events: Events
         request.source.kind === "git"
           ? await fetchRemote(context, request.source.url, request.source.ref)
           : await openBundle(context, request.source);
-      const subject = await checkout(context, fetched, folder);
+      const { subject, ...absent } = await checkout(context, fetched, folder);
       events.push({ type: "resolved", commit: fetched.commit, ref: fetched.ref, subject });
-      return { result: fetched, reused: false };
+      return { result: { ...fetched, absent }, reused: false };
     });
     const indexes = await readIndexes(services.env);
     const tool = async (): Promise<string> =>
@@ -106,8 +107,16 @@ async function steps(request: BuildRequest, context: StepContext, events: Events
         indexes,
       );
     const plan = await events.step("plan", async () => ({
-      result: await makePlan(context, folder, request.entrypoint, async (range) =>
-        downloadPython(context, await tool(), range),
+      result: await makePlan(
+        context,
+        folder,
+        {
+          entrypoint: request.entrypoint,
+          dependencyFile: request.dependencyFile,
+          source: request.source.kind === "git" ? stripUserInfo(request.source.url) : "FOLDER",
+        },
+        { ...source.absent, version: source.version },
+        async (range) => downloadPython(context, await tool(), range),
       ),
       reused: false,
     }));
@@ -135,8 +144,8 @@ async function steps(request: BuildRequest, context: StepContext, events: Events
       result: await inspect(
         services.inspector,
         artifact,
-        { ...request, signal: context.signal },
-        context.say,
+        { ...request, signal: context.signal, commit: source.commit, ref: source.ref },
+        context,
       ),
       reused: false,
     }));

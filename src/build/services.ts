@@ -52,5 +52,7 @@ export interface StepContext {
   /** Aborted by the caller, by the time limit and by the disk limit; its reason says which. */
   readonly signal: AbortSignal;
   readonly say: Say;
+  /** Says what works, but not as its author will have meant it. */
+  readonly warn: (text: string) => void;
   readonly disk: Disk;
 }

@@ -53,7 +53,18 @@ export async function bundleFolder(source: string, options: BundleOptions = {}):
     const file = join(work, "upload.bundle");
     const to: Where = { gitDir: store, objects: own?.objects };
     await git(work, to, "update-ref", "refs/heads/offing", taken.commit);
-    await git(work, to, "bundle", "create", "--quiet", file, "refs/heads/offing");
+    const described = own === undefined ? null : await describe(path, own, options.ref);
+    if (described !== null) await git(work, to, "update-ref", described, taken.commit);
+    await git(
+      work,
+      to,
+      "bundle",
+      "create",
+      "--quiet",
+      file,
+      "refs/heads/offing",
+      ...(described === null ? [] : [described]),
+    );
     await rm(store, { recursive: true });
     const name = basename(path).replace(/\.git$/, "");
     return { path: file, commit: taken.commit, ref: taken.ref, name };
@@ -61,6 +72,12 @@ export async function bundleFolder(source: string, options: BundleOptions = {}):
     await rm(work, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** What `git describe` says, as a ref: projects take their version from it, and the upload has no history. */
+async function describe(path: string, own: OwnRepository, ref = "HEAD"): Promise<string | null> {
+  const words = await git(path, { gitDir: own.gitDir }, "describe", "--tags", "--long", ref).catch(() => "");
+  return /^[\w.+-]{1,200}$/.test(words.trim()) ? `refs/offing/describe/${words.trim()}` : null;
 }
 
 interface OwnRepository {

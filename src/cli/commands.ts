@@ -2,7 +2,11 @@ import type { Command } from "./command.ts";
 import { auditVerify } from "./commands/audit-verify.ts";
 import { builds } from "./commands/builds.ts";
 import { call } from "./commands/call.ts";
+import { check } from "./commands/check.ts";
 import { deploy } from "./commands/deploy.ts";
+import { envList } from "./commands/env-list.ts";
+import { envRemove } from "./commands/env-remove.ts";
+import { envSet } from "./commands/env-set.ts";
 import { keysCreate } from "./commands/keys-create.ts";
 import { keysList } from "./commands/keys-list.ts";
 import { keysRevoke } from "./commands/keys-revoke.ts";
@@ -10,6 +14,7 @@ import { logs } from "./commands/logs.ts";
 import { requests } from "./commands/requests.ts";
 import { rollback } from "./commands/rollback.ts";
 import { servers } from "./commands/servers.ts";
+import { signIn } from "./commands/sign-in.ts";
 import { tools } from "./commands/tools.ts";
 
 /** Every command that is a client of the API, in the order of the help. */
@@ -21,7 +26,12 @@ export const commands: readonly Command[] = [
   requests,
   tools,
   call,
+  check,
   rollback,
+  envSet,
+  envList,
+  envRemove,
+  signIn,
   keysCreate,
   keysList,
   keysRevoke,

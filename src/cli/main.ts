@@ -106,6 +106,7 @@ function help(): string {
   const rows = [
     { name: "up", usage: "", summary: "Start the program" },
     ...commands,
+    { name: "doctor", usage: "", summary: "What this machine has and lacks, and how to get it" },
     { name: "test", usage: "", summary: "Run every test" },
   ].map(({ name, usage, summary }) => [`  ${name} ${usage}`.trimEnd(), summary] as const);
   const width = Math.max(...rows.map(([left]) => left.length)) + 2;

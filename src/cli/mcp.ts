@@ -3,21 +3,23 @@ import { OffingError } from "../contract/errors.ts";
 import { messageOf } from "../lib/log.ts";
 import type { CliContext } from "./context.ts";
 
-/** Connects to a server's live endpoint as any MCP client does, in whichever era it speaks. */
+/** Connects to a server's live endpoint as any MCP client does, in whichever era it speaks. `through` says where, as whom and with which key, where that is not the CLI's own. */
 export async function withMcp<T>(
   cli: CliContext,
   at: { organization: string; server: string },
   use: (client: Client) => Promise<T>,
+  through: { endpoint?: string; client?: { name: string; version: string }; key?: string } = {},
 ): Promise<T> {
   // Loaded here: it takes longer than most commands run.
   const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
-  const transport = new StreamableHTTPClientTransport(
-    new URL(`${cli.url}/${at.organization}/${at.server}/mcp`),
-    {
-      requestInit: { headers: cli.key === undefined ? {} : { authorization: `Bearer ${cli.key}` } },
-    },
-  );
-  const client = new Client({ name: "offing-cli", version: "1" }, { versionNegotiation: { mode: "auto" } });
+  const endpoint = through.endpoint ?? `${cli.url}/${at.organization}/${at.server}/mcp`;
+  const key = through.key ?? cli.key;
+  const transport = new StreamableHTTPClientTransport(new URL(endpoint), {
+    requestInit: { headers: key === undefined ? {} : { authorization: `Bearer ${key}` } },
+  });
+  const client = new Client(through.client ?? { name: "offing-cli", version: "1" }, {
+    versionNegotiation: { mode: "auto" },
+  });
   try {
     await client.connect(transport);
     return await use(client);
@@ -47,12 +49,19 @@ function explain(error: unknown, at: { organization: string; server: string }): 
   if (status === 403 || boundaryOf(error) === "authorization") {
     return new OffingError("forbidden", wordsOf(error));
   }
+  if (status !== undefined && status >= 500) {
+    return new OffingError("unavailable", wordsOf(error), {
+      hint: `./offing logs ${at.organization}/${at.server} says what the server printed`,
+      cause: error,
+    });
+  }
   return error;
 }
 
-/** What the gateway said: the client puts the whole JSON-RPC answer into its error's message. */
+/** What the gateway said: the client puts the whole JSON-RPC answer into its error's message, or beside it. */
 function wordsOf(error: unknown): string {
-  const text = messageOf(error);
+  const { data } = error as { data?: { text?: unknown } | null };
+  const text = typeof data?.text === "string" ? data.text : messageOf(error);
   try {
     const answer = JSON.parse(text.slice(text.indexOf("{"))) as { error?: { message?: unknown } };
     if (typeof answer.error?.message === "string") return answer.error.message;

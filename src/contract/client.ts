@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { OffingError, type Problem, problems } from "./errors.ts";
-import type { Given, JsonRoute, Output, Params, StreamRoute, UploadRoute } from "./route.ts";
+import type { Given, JsonRoute, OpenRoute, Output, Params, StreamRoute, UploadRoute } from "./route.ts";
 import { type RouteName, type Routes, routes } from "./routes.ts";
 
 type Routed<Kind> = { [Name in RouteName]: Routes[Name] extends { kind: Kind } ? Name : never }[RouteName];
@@ -20,7 +20,7 @@ export interface StreamEvent<T> {
 
 /** The typed client that CLI and web share. Every failure is an OffingError. */
 export interface Client {
-  call<Name extends Routed<"json">>(
+  call<Name extends Routed<"json" | "open">>(
     name: Name,
     params: Params<Routes[Name]>,
     input?: Given<Routes[Name]>,
@@ -42,6 +42,7 @@ export interface Client {
 
 type AnyRoute =
   | JsonRoute<string, z.ZodType, z.ZodType>
+  | OpenRoute<string, z.ZodType, z.ZodType>
   | StreamRoute<string, z.ZodType, z.ZodType>
   | UploadRoute<string, z.ZodType, z.ZodType>;
 
@@ -151,7 +152,7 @@ async function* readEvents(response: Response): AsyncGenerator<{ id: string; nam
   let id = "";
   let name = "message";
   let data: string[] = [];
-  for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+  for await (const text of textOf(response)) {
     rest += text;
     const lines = rest.split("\n");
     rest = lines.pop()!;
@@ -164,5 +165,24 @@ async function* readEvents(response: Response): AsyncGenerator<{ id: string; nam
       else if (line.startsWith("event:")) name = line.slice(6).trim();
       else if (line.startsWith("id:")) id = line.slice(3).trim();
     }
+  }
+}
+
+/** A stream that says nothing for so long is broken: the program writes at least every 15 seconds. */
+const SILENT_MS = 50_000;
+
+/** A body's text as it comes. By a reader, since Safari's streams cannot be iterated; leaving the loop ends the request. */
+async function* textOf(response: Response): AsyncGenerator<string> {
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  const end = () => reader.cancel().catch(() => {});
+  try {
+    for (;;) {
+      const timer = setTimeout(() => void end(), SILENT_MS);
+      const { done, value } = await reader.read().finally(() => clearTimeout(timer));
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await end();
   }
 }

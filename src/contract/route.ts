@@ -24,7 +24,7 @@ export interface JsonRoute<
 > extends Base<Path> {
   readonly kind: "json";
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
-  /** The answer holds a secret that is shown once and kept nowhere. */
+  /** The request or its answer holds a secret, so that neither is kept for a repetition, not even as a hash. */
   readonly secret?: true;
   readonly input: Input;
   readonly output: Output;
@@ -55,8 +55,21 @@ export interface UploadRoute<
   readonly maxBytes: number;
 }
 
+/** A JSON request that takes no key: who sends it proves itself by what is in it, and the answer moves the browser's cookie. */
+export interface OpenRoute<
+  Path extends string,
+  Input extends z.ZodType,
+  Output extends z.ZodType,
+> extends Base<Path> {
+  readonly kind: "open";
+  readonly method: "POST" | "DELETE";
+  readonly input: Input;
+  readonly output: Output;
+}
+
 export type Route =
   | JsonRoute<string, z.ZodType, z.ZodType>
+  | OpenRoute<string, z.ZodType, z.ZodType>
   | StreamRoute<string, z.ZodType, z.ZodType>
   | UploadRoute<string, z.ZodType, z.ZodType>;
 
@@ -71,6 +84,10 @@ export type Given<R> = R extends { readonly input: infer I extends z.ZodType } ?
 export const json = <P extends string, I extends z.ZodType, O extends z.ZodType>(
   route: Omit<JsonRoute<P, I, O>, "kind">,
 ): JsonRoute<P, I, O> => ({ kind: "json", ...route });
+
+export const open = <P extends string, I extends z.ZodType, O extends z.ZodType>(
+  route: Omit<OpenRoute<P, I, O>, "kind">,
+): OpenRoute<P, I, O> => ({ kind: "open", ...route });
 
 export const stream = <P extends string, I extends z.ZodType, O extends z.ZodType>(
   route: Omit<StreamRoute<P, I, O>, "kind" | "method">,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { json, stream, upload } from "./route.ts";
+import { json, open, stream, upload } from "./route.ts";
 import * as s from "./schemas.ts";
 
 const Nothing = z.object({});
@@ -10,6 +10,31 @@ const since = { since: s.At.optional() };
 /** The control API, as data: the server binds it, the client calls it, tests go over it. */
 export const routes = {
   me: json({ method: "GET", path: "/me", params: {}, summary: "Who am I?", input: Nothing, output: s.Me }),
+  createSignInLink: json({
+    method: "POST",
+    path: "/organizations/:organization/sign-in-links",
+    params: org,
+    summary: "A link that signs you in to the pages once, within 15 minutes",
+    secret: true,
+    input: Nothing,
+    output: z.object({ url: z.string(), expiresAt: s.At }),
+  }),
+  signIn: open({
+    method: "POST",
+    path: "/web-session",
+    params: {},
+    summary: "Sign this browser in with the token of a sign-in link",
+    input: z.object({ token: z.string().max(200) }),
+    output: s.Me,
+  }),
+  signOut: open({
+    method: "DELETE",
+    path: "/web-session",
+    params: {},
+    summary: "Sign this browser out, or all of yours",
+    input: z.object({ everywhere: z.boolean().default(false) }),
+    output: Nothing,
+  }),
 
   listServers: json({
     method: "GET",
@@ -92,6 +117,36 @@ export const routes = {
     output: s.BuildEvent,
   }),
 
+  listVariables: json({
+    method: "GET",
+    path: "/organizations/:organization/servers/:server/variables",
+    params: server,
+    summary: "The names of a server's variables; values are never shown",
+    input: s.Page,
+    output: s.listOf(s.Variable),
+  }),
+  setVariables: json({
+    method: "PUT",
+    path: "/organizations/:organization/servers/:server/variables",
+    params: server,
+    summary: "Set variables of a server, for its next build",
+    secret: true,
+    input: z.object({
+      variables: z.record(z.string(), z.string()),
+      /** Makes the server when it is not there. */
+      create: z.boolean().default(false),
+    }),
+    output: s.VariableChange,
+  }),
+  removeVariables: json({
+    method: "DELETE",
+    path: "/organizations/:organization/servers/:server/variables",
+    params: server,
+    summary: "Remove variables of a server, for its next build",
+    input: z.object({ names: z.array(z.string().min(1).max(256)).min(1).max(256) }),
+    output: s.VariableChange,
+  }),
+
   listServerLines: json({
     method: "GET",
     path: "/organizations/:organization/servers/:server/logs",
@@ -164,6 +219,14 @@ export const routes = {
     summary: "The organization's service accounts",
     input: s.Page,
     output: s.listOf(s.ServiceAccount),
+  }),
+  removeServiceAccount: json({
+    method: "DELETE",
+    path: "/organizations/:organization/service-accounts/:principal",
+    params: { organization: "organization", principal: "principal" },
+    summary: "Remove a service account with its keys and grants; effective at once",
+    input: Nothing,
+    output: Nothing,
   }),
   listGrants: json({
     method: "GET",

@@ -51,7 +51,18 @@ export const Server = z.object({
   defaultBranch: z.string().nullable(),
   status: z.enum(["live", "building", "failed", "empty"]),
   deployments: z.array(Deployment),
-  lastBuild: z.object({ id: z.string(), status: BuildStatus, createdAt: At }).nullable(),
+  lastBuild: z
+    .object({
+      id: z.string(),
+      status: BuildStatus,
+      createdAt: At,
+      commit: z.string().nullable(),
+      subject: z.string().nullable(),
+      /** Where and why it failed. */
+      error: z.object({ step: z.string(), message: z.string() }).nullable(),
+      warnings: z.array(z.string()),
+    })
+    .nullable(),
   createdAt: At,
 });
 
@@ -69,6 +80,8 @@ export const BuildFailure = z.object({
   message: z.string(),
   traceback: z.string().nullable(),
   hint: z.string().nullable(),
+  /** Environment variables that the code needs and does not have. */
+  missing: z.array(z.string()).default([]),
 });
 
 export const Build = z.object({
@@ -79,11 +92,16 @@ export const Build = z.object({
   ref: z.string().nullable(),
   commit: z.string().nullable(),
   subject: z.string().nullable(),
+  /** `path.py:object`, as found once the build has succeeded; before that, as it was asked for. */
   entrypoint: z.string().nullable(),
+  /** The file that says what the code needs, where it was named; null: found by the order of the plan. */
+  dependencyFile: z.string().nullable(),
   artifact: z.string().nullable(),
   /** The deployment that this build was selected for, with its URL; null while nothing was. */
   deployment: z.object({ slug: z.string(), endpoint: z.string() }).nullable(),
   error: BuildFailure.nullable(),
+  /** What works, but not as its author will have meant it. */
+  warnings: z.array(z.string()).default([]),
   steps: z.array(BuildStep),
   capabilities: z.number().nullable(),
   requestedBy: z.string(),
@@ -119,7 +137,23 @@ export const StartBuild = z.object({
     }),
   ]),
   entrypoint: z.string().min(1).max(500).optional(),
+  /** Relative to the repository: a requirements file, a pyproject.toml, a lock, a fastmcp.json, a Python file with a header. */
+  dependencyFile: z.string().min(1).max(500).optional(),
   allowPrivate: z.boolean().default(false),
+});
+
+/** What is known of a variable; its value is never shown. */
+export const Variable = z.object({
+  name: z.string(),
+  scope: z.enum(["production", "preview"]),
+  updatedAt: At,
+  updatedBy: z.object({ id: z.string(), name: z.string() }),
+});
+/** A server's variables after a change, and what makes the change effective. */
+export const VariableChange = z.object({
+  items: z.array(Variable),
+  changed: z.array(z.string()),
+  next: z.string(),
 });
 
 export const Capability = z.object({

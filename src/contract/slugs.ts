@@ -12,6 +12,7 @@ export const reservedOrganizations = [
   "login",
   "logout",
   "signin",
+  "sign-in",
   "signup",
   "setup",
   "device",

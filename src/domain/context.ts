@@ -18,6 +18,11 @@ export interface Services {
   readonly snapshot: SnapshotState;
   readonly clock: Clock;
   readonly log: Log;
+  /** Seals what is kept of secrets. `context` says of what; `open` gives undefined for what was sealed for another. */
+  readonly secrets: {
+    seal(context: string, plain: Uint8Array): Buffer;
+    open(context: string, sealed: Uint8Array): Buffer | undefined;
+  };
   /** The program's URL, without a trailing slash. */
   readonly publicUrl: () => string;
 }
@@ -27,9 +32,17 @@ export type Actor =
   | (Exclude<Principal, { kind: "anonymous" }> & { readonly organizationSlug: string })
   | { readonly kind: "system"; readonly job: string };
 
+/** By what an actor proved itself to the control API: a key, or a web session that a link of that key opened. */
+export interface Proof {
+  readonly kind: "key" | "web_session";
+  /** The key's id. */
+  readonly key: string;
+}
+
 /** What every verb takes first. */
 export interface Context extends Services {
   readonly actor: Actor;
+  readonly proof?: Proof;
   /** Proves the actor anew, for what lasts; throws when it no longer may act. */
   readonly renew?: () => Promise<Context>;
   /** The idempotency key under which the verb runs; settled in the verb's own transaction. */

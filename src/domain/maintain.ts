@@ -4,6 +4,8 @@ import { type AuditSigner, checkpointAudit } from "./audit/checkpoint.ts";
 import type { Services } from "./context.ts";
 import { maintainPartitions } from "./records/partitions.ts";
 import { forgetUploads } from "./uploads/forget.ts";
+import { forgetVariableSets } from "./variables/forget.ts";
+import { forgetWebSessions } from "./web-sessions/forget.ts";
 
 /** What has to be done now and then: partitions, checkpoints, and forgetting what nobody needs. Idempotent. */
 export async function maintain(services: Services, signer: AuditSigner): Promise<void> {
@@ -12,6 +14,8 @@ export async function maintain(services: Services, signer: AuditSigner): Promise
   await checkpointAudit(services, signer);
   await pruneChanges(db);
   await forgetUploads(services);
+  await forgetVariableSets(services);
+  await forgetWebSessions(services);
   await db
     .deleteFrom("processes")
     .where("ended_at", "<", sql<Date>`now() - interval '7 days'`)

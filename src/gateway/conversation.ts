@@ -6,7 +6,7 @@ import type { CapabilityKind, Manifest } from "../mcp/manifest.ts";
 import { announceReachable, discoverResult, isLogLevel, keepLogs, toStateless } from "../mcp/translate.ts";
 import type { Principal } from "../policy/decide.ts";
 import type { Endpoint } from "../snapshot/snapshot.ts";
-import { upstreamHeaders } from "./credential.ts";
+import { type Spoken, upstreamHeaders } from "./credential.ts";
 import type { Asked, Envelope } from "./envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { Forward, type Sink } from "./forward.ts";
@@ -15,7 +15,7 @@ import type { Credentials } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
 import { Relay } from "./relay.ts";
 import { Rewriter } from "./rewrite.ts";
-import type { OpenSession, SessionBook } from "./session.ts";
+import { clientOf, helloOf, type OpenSession, type SessionBook } from "./session.ts";
 
 /**
  * Carries an accepted message upstream in the words that the upstream speaks,
@@ -48,7 +48,16 @@ export class Conversation {
     const session = this.#book.open(x, endpoint, principal);
     await this.#book.end(session);
     this.#levels.delete(session.claims.sid);
+    this.#endUpstream(x, endpoint, principal, session);
     x.answerEmpty(204);
+  }
+
+  /** Tells a warm instance that the session is over; one that does not run has nothing to end, and none is started. */
+  #endUpstream(x: Exchange, endpoint: Endpoint, principal: Principal, session: OpenSession): void {
+    const { claims, upstreamId, hello } = session;
+    const spoken = { revision: claims.revision, session: upstreamId, hello, stateless: false };
+    const headers = upstreamHeaders(x, endpoint, principal, this.#credentials, spoken);
+    void this.#leases.tell(endpoint.target, "DELETE", headers);
   }
 
   carry(
@@ -111,7 +120,8 @@ export class Conversation {
 
   #handshake(x: Exchange, endpoint: Endpoint, principal: Principal, session: OpenSession, sink: Sink): void {
     requireEra(endpoint, "handshake");
-    const spoken = { revision: session.claims.revision, session: session.upstreamId, stateless: false };
+    const { claims, upstreamId, hello } = session;
+    const spoken = { revision: claims.revision, session: upstreamId, hello, stateless: false };
     this.#send(x, endpoint, principal, spoken, x.body, sink);
   }
 
@@ -142,7 +152,16 @@ export class Conversation {
         return { "mcp-session-id": this.#book.mint(sid, endpoint, principal, request.params, spoken) };
       },
     });
-    this.#send(x, endpoint, principal, { revision, session: upstreamId, stateless: false }, body, sink);
+    const { client, capabilities } = clientOf(request.params);
+    const hello = helloOf(revision, client, capabilities);
+    this.#send(
+      x,
+      endpoint,
+      principal,
+      { revision, session: upstreamId, hello, stateless: false },
+      body,
+      sink,
+    );
   }
 
   #stateless(
@@ -190,7 +209,7 @@ export class Conversation {
     x: Exchange,
     endpoint: Endpoint,
     principal: Principal,
-    spoken: { readonly revision: string; readonly session: string; readonly stateless: boolean },
+    spoken: Spoken,
     body: Buffer | string,
     sink: Sink,
     cancelOnLeave = spoken.stateless,

@@ -6,6 +6,15 @@ import type { Credentials } from "./ports.ts";
 /** What of a client's own headers goes on. `Authorization`, `Cookie` and everything of ours does not. */
 const forwarded = ["traceparent", "tracestate", "baggage", "accept-language", "user-agent"] as const;
 
+/** In which words an instance is spoken to. */
+export interface Spoken {
+  readonly revision: string;
+  readonly session: string;
+  /** For a handshake session: what the instance opens it with where it is new to it. */
+  readonly hello?: string;
+  readonly stateless: boolean;
+}
+
 /**
  * The headers of a request to an instance, as a flat list: who acts, what
  * the platform presents, and the little of the client's own that is passed on.
@@ -15,7 +24,7 @@ export function upstreamHeaders(
   endpoint: Endpoint,
   principal: Principal,
   credentials: Credentials,
-  spoken: { readonly revision: string; readonly session: string; readonly stateless: boolean },
+  spoken: Spoken,
 ): string[] {
   const list = fixedHeaders(endpoint, principal).slice();
   list.push(
@@ -26,6 +35,7 @@ export function upstreamHeaders(
     "mcp-session-id",
     spoken.session,
   );
+  if (spoken.hello !== undefined) list.push("offing-session", spoken.hello);
   const { headers } = x.req;
   for (const name of forwarded) {
     const value = headers[name];

@@ -14,6 +14,8 @@ export interface Held {
   lost: boolean;
 }
 
+const TELL_MS = 5_000;
+
 /**
  * The gateway's own claims on instances: one per target, asked for once, kept
  * while used, released after an idle time, dropped when the instance is gone.
@@ -50,6 +52,23 @@ export class Leases {
   end(held: Held): void {
     held.uses--;
     held.usedAt = this.#clock.monotonic();
+  }
+
+  /** Sends a request without a body to an instance that is held now; what it answers, or whether, is no matter. */
+  async tell(target: Target, method: "DELETE", headers: string[]): Promise<void> {
+    const held = this.#held.get(keyOf(target));
+    if (held === undefined) return;
+    const { dispatcher, origin, path } = held.dial;
+    this.begin(held);
+    try {
+      const signal = AbortSignal.timeout(TELL_MS);
+      const { body } = await dispatcher.request({ origin, path, method, headers, signal });
+      await body.dump();
+    } catch {
+      // The instance ends what rests in it by itself.
+    } finally {
+      this.end(held);
+    }
   }
 
   /** Gives up an instance that cannot be reached. */
@@ -136,7 +155,13 @@ const keys = new WeakMap<Target, string>();
 function keyOf(target: Target): string {
   let key = keys.get(target);
   if (key === undefined) {
-    key = JSON.stringify([target.organization, target.server, target.artifact, target.scope]);
+    key = JSON.stringify([
+      target.organization,
+      target.server,
+      target.artifact,
+      target.scope,
+      target.variables,
+    ]);
     keys.set(target, key);
   }
   return key;

@@ -28,6 +28,8 @@ export interface SessionClaims {
 export interface OpenSession {
   readonly claims: SessionClaims;
   readonly upstreamId: string;
+  /** The handshake as a header says it to an instance, which repeats it where it does not know the session. */
+  readonly hello: string;
 }
 
 const LIFE_MS = 24 * 60 * 60 * 1000;
@@ -55,9 +57,6 @@ export class SessionBook {
 
   /** The session id for the client: sealed, so that any replica can open it and nobody forge it. */
   mint(sid: string, endpoint: Endpoint, principal: Principal, params: JsonObject, revision: string): string {
-    const given = params["capabilities"];
-    const client = isObject(params["clientInfo"]) ? params["clientInfo"] : {};
-    const fits = isObject(given) && JSON.stringify(given).length <= CAPABILITY_BYTES;
     const claims: SessionClaims = {
       v: 1,
       sid,
@@ -65,12 +64,11 @@ export class SessionBook {
       endpoint: endpoint.id,
       principal: principalId(principal),
       revision,
-      client: { name: shortText(client["name"]), version: shortText(client["version"]) },
-      capabilities: fits ? given : {},
+      ...clientOf(params),
       expires: this.#now() + LIFE_MS,
     };
     const token = this.#sessions.seal(claims);
-    this.#opened.set(token, { claims, upstreamId: upstreamId(sid) });
+    this.#opened.set(token, opened(claims));
     return token;
   }
 
@@ -113,10 +111,34 @@ export class SessionBook {
     if (token.length > 8192) return;
     const claims = this.#sessions.open(token);
     if (!isClaims(claims)) return;
-    const session = { claims, upstreamId: upstreamId(claims.sid) };
+    const session = opened(claims);
     this.#opened.set(token, session);
     return session;
   }
+}
+
+/** What is kept of a client's own words in `initialize`. */
+export function clientOf(params: JsonObject): Pick<SessionClaims, "client" | "capabilities"> {
+  const given = params["capabilities"];
+  const client = isObject(params["clientInfo"]) ? params["clientInfo"] : {};
+  const fits = isObject(given) && JSON.stringify(given).length <= CAPABILITY_BYTES;
+  return {
+    client: { name: shortText(client["name"]), version: shortText(client["version"]) },
+    capabilities: fits ? given : {},
+  };
+}
+
+function opened(claims: SessionClaims): OpenSession {
+  const { sid, revision, client, capabilities } = claims;
+  return { claims, upstreamId: upstreamId(sid), hello: helloOf(revision, client, capabilities) };
+}
+
+/** base64url of JSON `{protocolVersion, clientInfo, capabilities}`, as `initialize` has them. */
+export function helloOf(revision: string, client: SessionClaims["client"], capabilities: JsonObject): string {
+  const clientInfo = { name: client.name ?? "unknown", version: client.version ?? "" };
+  return Buffer.from(JSON.stringify({ protocolVersion: revision, clientInfo, capabilities })).toString(
+    "base64url",
+  );
 }
 
 function ended(because: string): Refusal {

@@ -3,11 +3,22 @@ import type { Readable } from "node:stream";
 import { type Context as Call, Hono } from "hono";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { z } from "zod";
-import { OffingError, toProblem } from "../contract/errors.ts";
-import type { Input, JsonRoute, Output, Params, Route, StreamRoute, UploadRoute } from "../contract/route.ts";
+import { OffingError } from "../contract/errors.ts";
+import type {
+  Input,
+  JsonRoute,
+  OpenRoute,
+  Output,
+  Params,
+  Route,
+  StreamRoute,
+  UploadRoute,
+} from "../contract/route.ts";
 import { type RouteName, type Routes, routes } from "../contract/routes.ts";
 import { type Log, messageOf } from "../lib/log.ts";
+import type { Browser } from "./browser.ts";
 import { writeEvents } from "./events.ts";
+import { problemResponse } from "./problem.ts";
 
 export type Bindings = { incoming: IncomingMessage; outgoing: ServerResponse };
 
@@ -19,9 +30,11 @@ type Handler<C, R> =
           ctx: C,
           input: Params<R> & Input<R> & { after?: string | undefined; signal: AbortSignal },
         ) => Promise<AsyncGenerator<{ id: string; data: Output<R> }>>
-      : R extends UploadRoute<string, z.ZodType, z.ZodType>
-        ? (ctx: C, input: Params<R> & Input<R> & { maxBytes: number }, body: Readable) => Promise<Output<R>>
-        : never;
+      : R extends OpenRoute<string, z.ZodType, z.ZodType>
+        ? (browser: Browser, input: Params<R> & Input<R>) => Promise<Output<R>>
+        : R extends UploadRoute<string, z.ZodType, z.ZodType>
+          ? (ctx: C, input: Params<R> & Input<R> & { maxBytes: number }, body: Readable) => Promise<Output<R>>
+          : never;
 
 /** One handler for every route of the contract; a missing one does not compile. */
 export type Handlers<C> = { [Name in RouteName]: Handler<C, Routes[Name]> };
@@ -29,7 +42,9 @@ export type Handlers<C> = { [Name in RouteName]: Handler<C, Routes[Name]> };
 export interface BindOptions<C> {
   readonly log: Log;
   /** Proves who calls; throws `unauthenticated`. */
-  authenticate(authorization: string | undefined): Promise<C>;
+  authenticate(bindings: Bindings): Promise<C>;
+  /** The browser that calls a route without a key; throws `forbidden` where another site made it. */
+  browser(bindings: Bindings): Browser;
   /** Runs a verb once per idempotency key. */
   once<T>(
     ctx: C,
@@ -39,7 +54,7 @@ export interface BindOptions<C> {
   ): Promise<T>;
 }
 
-type LooseHandler<C> = (ctx: C, input: object, body?: Readable) => unknown;
+type LooseHandler<C> = (ctx: C | Browser, input: object, body?: Readable) => unknown;
 type ApiCall = Call<{ Bindings: Bindings }>;
 
 const MAX_JSON = 1024 * 1024;
@@ -52,7 +67,14 @@ export function bind<C>(handlers: Handlers<C>, options: BindOptions<C>): Hono<{ 
     const handler = handlers[name] as LooseHandler<C>;
     app.on(route.method, route.path, async (call) => {
       if (call.req.method !== route.method) throw noSuchRoute(call);
-      const ctx = await options.authenticate(call.req.header("authorization"));
+      if (route.kind === "open") {
+        const browser = options.browser(call.env);
+        const sent = await readJson(call);
+        refuseUnstorable(sent);
+        call.header("cache-control", "no-store");
+        return call.json((await handler(browser, parse(route.input, sent))) as object);
+      }
+      const ctx = await options.authenticate(call.env);
       const given =
         route.kind === "upload" ? {} : route.method === "GET" ? call.req.query() : await readJson(call);
       refuseUnstorable({ given, params: call.req.param() });
@@ -76,7 +98,7 @@ export function bind<C>(handlers: Handlers<C>, options: BindOptions<C>): Hono<{ 
     throw noSuchRoute(call);
   });
   app.onError((error, call) => {
-    if (error instanceof OffingError) return problem(error);
+    if (error instanceof OffingError) return problemResponse(error);
     // Who left while sending is no fault of ours, and reads no answer.
     if (call.env.incoming.destroyed && !call.env.incoming.complete)
       return new Response(null, { status: 400 });
@@ -84,7 +106,9 @@ export function bind<C>(handlers: Handlers<C>, options: BindOptions<C>): Hono<{ 
       path: call.req.path,
       error: messageOf(error),
     });
-    return problem(new OffingError("internal", "something went wrong here; the program's log says what"));
+    return problemResponse(
+      new OffingError("internal", "something went wrong here; the program's log says what"),
+    );
   });
   return app;
 }
@@ -104,7 +128,7 @@ async function answer<C>(
   if (route.kind === "json" && route.secret === true) {
     throw new OffingError(
       "invalid",
-      "this answer holds a secret and is not kept, so it takes no Idempotency-Key",
+      "this request or its answer holds a secret and is not kept, so it takes no Idempotency-Key",
     );
   }
   return options.once(ctx, key, { route: name, organization: String(input["organization"]), input }, run);
@@ -177,15 +201,4 @@ function parse(schema: z.ZodType, given: unknown): Record<string, unknown> {
     first ? `${first.path || "the request"}: ${first.message}` : "the request is not valid",
     { issues },
   );
-}
-
-export function problem(error: OffingError): Response {
-  const body = toProblem(error);
-  const headers: Record<string, string> = {
-    "content-type": "application/problem+json",
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-  };
-  if (body.status === 401) headers["www-authenticate"] = 'Bearer realm="Offing"';
-  return new Response(JSON.stringify(body), { status: body.status, headers });
 }

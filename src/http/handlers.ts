@@ -8,7 +8,7 @@ import { followBuild } from "../domain/builds/follow.ts";
 import { getBuild } from "../domain/builds/get.ts";
 import { listBuilds } from "../domain/builds/list.ts";
 import { startBuild } from "../domain/builds/start.ts";
-import type { Context } from "../domain/context.ts";
+import type { Context, Services } from "../domain/context.ts";
 import { rollback } from "../domain/deployments/rollback.ts";
 import { createKey } from "../domain/keys/create.ts";
 import { listKeys } from "../domain/keys/list.ts";
@@ -16,6 +16,7 @@ import { revokeKey } from "../domain/keys/revoke.ts";
 import { me } from "../domain/organizations/me.ts";
 import { createServiceAccount } from "../domain/principals/create-service-account.ts";
 import { listServiceAccounts } from "../domain/principals/list-service-accounts.ts";
+import { removeServiceAccount } from "../domain/principals/remove-service-account.ts";
 import { followRequests, followServerLines } from "../domain/records/follow.ts";
 import { listServerLines } from "../domain/records/list-lines.ts";
 import { listRequests } from "../domain/records/list-requests.ts";
@@ -23,12 +24,30 @@ import { getServer } from "../domain/registry/get-server.ts";
 import { listCapabilities } from "../domain/registry/list-capabilities.ts";
 import { listServers } from "../domain/registry/list-servers.ts";
 import { createUpload } from "../domain/uploads/create.ts";
+import { listVariables } from "../domain/variables/list.ts";
+import { removeVariables } from "../domain/variables/remove.ts";
+import { setVariables } from "../domain/variables/set.ts";
+import { createSignInLink } from "../domain/web-sessions/create-link.ts";
+import { signIn } from "../domain/web-sessions/sign-in.ts";
+import { signOut } from "../domain/web-sessions/sign-out.ts";
 import type { Handlers } from "./bind.ts";
 
 /** Which verb answers which route. */
-export function handlers(signer: AuditSigner): Handlers<Context> {
+export function handlers(services: Services, signer: AuditSigner): Handlers<Context> {
   return {
     me: (ctx) => me(ctx),
+    createSignInLink,
+    async signIn(browser, { token }) {
+      const opened = await signIn(services, token);
+      if (browser.session !== undefined) await signOut(services, browser.session, { everywhere: false });
+      browser.keep(opened.secret, opened.expiresAt);
+      return me(opened.ctx);
+    },
+    async signOut(browser, input) {
+      if (browser.session !== undefined) await signOut(services, browser.session, input);
+      browser.forget();
+      return {};
+    },
     listServers,
     getServer,
     listCapabilities,
@@ -39,6 +58,9 @@ export function handlers(signer: AuditSigner): Handlers<Context> {
     getBuild,
     cancelBuild,
     followBuild,
+    listVariables,
+    setVariables,
+    removeVariables,
     listServerLines,
     followServerLines,
     listRequests,
@@ -48,6 +70,7 @@ export function handlers(signer: AuditSigner): Handlers<Context> {
     revokeKey,
     createServiceAccount,
     listServiceAccounts,
+    removeServiceAccount,
     listGrants,
     setGrant,
     removeGrant,

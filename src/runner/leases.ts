@@ -17,11 +17,19 @@ export interface Refusal {
   readonly traceback: string | null;
   readonly hint: string | null;
   readonly output: readonly string[];
+  readonly missing: readonly string[];
+  readonly code: string | null;
 }
 
 export type FromRunner =
   | { readonly type: "hello"; readonly isolation: Isolation }
-  | { readonly type: "granted"; readonly id: number; readonly instance: string; readonly address: string }
+  | {
+      readonly type: "granted";
+      readonly id: number;
+      readonly instance: string;
+      readonly address: string;
+      readonly description: string;
+    }
   | { readonly type: "refused"; readonly id: number; readonly refusal: Refusal }
   | { readonly type: "lost"; readonly id: number; readonly reason: string };
 
@@ -32,10 +40,11 @@ export interface LeaseServer {
 
 function refusalOf(error: unknown): Refusal {
   if (error instanceof StartError) {
-    const { reason, message, traceback, hint, output } = error;
-    return { reason, message, traceback, hint, output };
+    const { reason, message, traceback, hint, output, missing, code } = error;
+    return { reason, message, traceback, hint, output, missing, code };
   }
-  return { reason: "isolation", message: String(error), traceback: null, hint: null, output: [] };
+  const none = { traceback: null, hint: null, output: [], missing: [], code: null };
+  return { reason: "isolation", message: String(error), ...none };
 }
 
 /**
@@ -88,7 +97,8 @@ function serve(runner: Runner, connection: Socket, gone: () => void): void {
         },
         { once: true },
       );
-      say({ type: "granted", id, instance: lease.instance, address: lease.address });
+      const { instance, address, description } = lease;
+      say({ type: "granted", id, instance, address, description });
     } catch (error) {
       held.delete(id);
       say({ type: "refused", id, refusal: refusalOf(error) });

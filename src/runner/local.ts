@@ -28,6 +28,10 @@ export interface LocalRunnerOptions {
   /** After the last lease of an instance was released. */
   readonly idleStopMs?: number;
   readonly maxInstances?: number;
+  /** Processes of one instance that serves a program behind a bridge, one per session, at most. */
+  readonly bridgeProcesses?: number;
+  /** Sessions that one instance keeps at most; the longest unused goes first, and is opened anew when it comes back. */
+  readonly sessions?: number;
   /** Only this layer; `none` has to be asked for by name. Default: the best that holds, never `none`. */
   readonly isolation?: Isolation["layer"];
   /** IPv4 addresses that instances reach although they lie in a private or reserved range. */
@@ -67,7 +71,8 @@ export async function createLocalRunner(options: LocalRunnerOptions): Promise<Lo
       idleStopMs: options.idleStopMs ?? 300_000,
       maxInstances: options.maxInstances ?? 64,
       start: async (target) => {
-        const located = await options.artifacts.locate(target.artifact).catch((error: unknown) => {
+        const located = await options.artifacts.locate(target).catch((error: unknown) => {
+          if (error instanceof StartError) throw error;
           throw new StartError(
             "exited",
             `The artifact ${target.artifact} is not on this machine: ${String(error)}`,
@@ -80,6 +85,8 @@ export async function createLocalRunner(options: LocalRunnerOptions): Promise<Lo
           clock,
           limits,
           startTimeoutMs: options.startTimeoutMs ?? 30_000,
+          bridgeProcesses: options.bridgeProcesses ?? 16,
+          sessions: options.sessions ?? 1000,
         });
       },
     });

@@ -29,12 +29,11 @@ function dial(socketPath: string): Promise<Connection> {
     const say = (message: FromClient): void => {
       if (open) socket.write(`${JSON.stringify(message)}\n`);
     };
-    const leaseOf = (id: number, instance: string, address: string): Lease => {
+    const leaseOf = (id: number, granted: Omit<Lease, "lost" | "release">): Lease => {
       const controller = new AbortController();
       leases.set(id, controller);
       return {
-        instance,
-        address,
+        ...granted,
         lost: controller.signal,
         release: () => {
           if (leases.delete(id)) say({ type: "release", id });
@@ -58,10 +57,12 @@ function dial(socketPath: string): Promise<Connection> {
             end: () => socket.destroy(),
           });
           return;
-        case "granted":
-          waiting.get(message.id)?.resolve(leaseOf(message.id, message.instance, message.address));
-          waiting.delete(message.id);
+        case "granted": {
+          const { type: _, id, ...granted } = message;
+          waiting.get(id)?.resolve(leaseOf(id, granted));
+          waiting.delete(id);
           return;
+        }
         case "refused": {
           const { reason, message: said, ...detail } = message.refusal;
           waiting.get(message.id)?.reject(new StartError(reason, said, detail));

@@ -1,11 +1,13 @@
 import { printable } from "../lib/printable.ts";
 
-/** One artifact with the variables of one scope, of one server of one organization. */
+/** One artifact with one set of variables, of one server of one organization. */
 export interface Target {
   readonly organization: string;
   readonly server: string;
   readonly artifact: string;
   readonly scope: string;
+  /** The immutable set of variables that the deployment selected; null: none. */
+  readonly variables: string | null;
 }
 
 /** A claim on a running instance; it stays warm while anyone holds one. */
@@ -13,6 +15,8 @@ export interface Lease {
   readonly instance: string;
   /** Opaque; `unix:<path>` for a local instance. Nothing else in this interface is a path. */
   readonly address: string;
+  /** What serves there and how it was found, in a sentence. */
+  readonly description: string;
   /** Aborted, with the reason, when the instance is gone. */
   readonly lost: AbortSignal;
   release(): void;
@@ -37,9 +41,9 @@ export interface Isolation {
   readonly notes: readonly string[];
 }
 
-/** Where an artifact lies on this machine. A door: the owner of blobs fills it. */
+/** Where an artifact lies on this machine, and the variables it runs with. A door: the owner of both fills it. */
 export interface Artifacts {
-  locate(artifact: string): Promise<LocatedArtifact>;
+  locate(target: Target): Promise<LocatedArtifact>;
 }
 
 export interface LocatedArtifact {
@@ -53,8 +57,14 @@ export interface LocatedArtifact {
   readonly object: string | null;
   /** Folders relative to `code` that go on `sys.path` after the entrypoint's own. */
   readonly pythonPath: readonly string[];
-  /** Variables of the scope. */
+  /** A console script, `package.module:function`: what runs where the entrypoint holds no server object. */
+  readonly program?: string | null;
+  /** For `sys.argv[1:]`. */
+  readonly argv?: readonly string[];
+  /** Plain; they reach the instance on its standard input and stay out of every message. */
   readonly variables: Readonly<Record<string, string>>;
+  /** What the platform tells every instance; no secret. */
+  readonly told?: Readonly<Record<string, string>>;
 }
 
 /** Takes what instances print. A door. Never blocks. */
@@ -83,11 +93,21 @@ export class StartError extends Error {
   readonly hint: string | null;
   /** The last lines that the instance printed. */
   readonly output: readonly string[];
+  /** Environment variables that the code needs and does not have. */
+  readonly missing: readonly string[];
+  /** Stable, for programs: `module_missing`, `variable_missing`, …; null where the reason says all. */
+  readonly code: string | null;
 
   constructor(
     reason: StartError["reason"],
     message: string,
-    detail: { traceback?: string | null; hint?: string | null; output?: readonly string[] } = {},
+    detail: {
+      traceback?: string | null;
+      hint?: string | null;
+      output?: readonly string[];
+      missing?: readonly string[];
+      code?: string | null;
+    } = {},
   ) {
     // The server chose many of these words; none of them may command a terminal.
     super(printable(message, true));
@@ -95,5 +115,7 @@ export class StartError extends Error {
     this.traceback = detail.traceback == null ? null : printable(detail.traceback, true);
     this.hint = detail.hint == null ? null : printable(detail.hint, true);
     this.output = detail.output ?? [];
+    this.missing = detail.missing ?? [];
+    this.code = detail.code ?? null;
   }
 }

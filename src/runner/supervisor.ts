@@ -49,7 +49,13 @@ export interface Supervisor {
 }
 
 function keyOf(target: Target): string {
-  return JSON.stringify([target.organization, target.server, target.artifact, target.scope]);
+  return JSON.stringify([
+    target.organization,
+    target.server,
+    target.artifact,
+    target.scope,
+    target.variables,
+  ]);
 }
 
 export function createSupervisor(options: SupervisorOptions): Supervisor {
@@ -72,6 +78,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     return {
       instance: running.instance.id,
       address: running.instance.address,
+      description: running.instance.description,
       lost: controller.signal,
       release: () => {
         if (!held) return;
@@ -160,12 +167,12 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   function refuseWhileBackingOff(slot: Slot): void {
     const wait = slot.notBefore - options.clock.monotonic();
     if (wait <= 0 || slot.lastError === null) return;
-    const { reason, message, traceback, hint, output } = slot.lastError;
+    const { reason, message, ...detail } = slot.lastError;
     const times = slot.failures === 1 ? "once" : `${slot.failures} times in a row`;
     throw new StartError(
       reason,
       `${message} It failed ${times}; the next start is possible in ${Math.ceil(wait / 1000)} s.`,
-      { traceback, hint, output },
+      detail,
     );
   }
 

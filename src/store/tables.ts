@@ -62,12 +62,16 @@ export interface Tables {
     status: "queued" | "building" | "succeeded" | "failed" | "canceled";
     source: Json<StoredSource>;
     entrypoint: string | null;
+    dependency_file: string | null;
     ref: string | null;
     commit: string | null;
     subject: string | null;
     artifact: string | null;
     error: NullableJson<StoredBuildError>;
     attempts: Generated<number>;
+    /** Taken when the build starts; null: the server has none. */
+    variable_set: string | null;
+    warnings: ColumnType<string[], string | undefined, string>;
     requested_by: string;
     created_at: At;
     started_at: When;
@@ -95,6 +99,7 @@ export interface Tables {
   artifacts: { organization: string; digest: string; detail: Json<object>; created_at: At };
   manifests: {
     organization: string;
+    server: string;
     artifact: string;
     scope: string;
     manifest: Json<object>;
@@ -109,7 +114,25 @@ export interface Tables {
     branch: string | null;
     artifact: string;
     build: string;
+    variable_set: string | null;
     updated_at: At;
+  };
+  variable_sets: {
+    organization: string;
+    id: string;
+    seq: Generated<string>;
+    server: string;
+    scope: "production" | "preview";
+    created_by: string;
+    created_at: At;
+  };
+  variables: {
+    organization: string;
+    variable_set: string;
+    name: string;
+    sealed: Buffer;
+    updated_by: string;
+    updated_at: Date;
   };
   selections: {
     organization: string;
@@ -123,6 +146,27 @@ export interface Tables {
   };
   allowed_hosts: { organization: string; host: string; port: number; created_by: string; created_at: At };
   ended_sessions: { organization: string; id: string; expires_at: Date };
+  sign_in_links: {
+    organization: string;
+    id: string;
+    user: string;
+    key: string;
+    hash: string;
+    created_at: Date;
+    expires_at: Date;
+    used_at: When;
+  };
+  web_sessions: {
+    organization: string;
+    id: string;
+    user: string;
+    key: string;
+    hash: string;
+    created_at: Date;
+    last_seen_at: Date;
+    expires_at: Date;
+    ended_at: When;
+  };
   idempotency: {
     organization: string;
     principal: string;
@@ -196,6 +240,8 @@ export interface StoredBuildError {
   message: string;
   traceback: string | null;
   hint: string | null;
+  /** Environment variables that the code needs and does not have. */
+  missing?: readonly string[];
 }
 
 interface RequestRow {

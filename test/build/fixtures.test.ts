@@ -9,7 +9,13 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { malicious } from "../fixtures/malicious.ts";
-import { type Fixture, fixtures, repository } from "../fixtures/repositories.ts";
+import { dependencySources } from "../fixtures/dependencies.ts";
+import { entrypoints } from "../fixtures/entrypoints.ts";
+import { failures } from "../fixtures/failures.ts";
+import { loading } from "../fixtures/loading.ts";
+import { quirks } from "../fixtures/quirks.ts";
+import { type BuiltAs, type Fixture, fixtures, repository } from "../fixtures/repositories.ts";
+import { unsupported } from "../fixtures/unsupported.ts";
 import { type GitHost, gitHost } from "../fixtures/git-host.ts";
 import { noSandboxHere, python } from "../fixtures/environments.ts";
 import { describeIf } from "../needs.ts";
@@ -19,36 +25,59 @@ import { buildWorld, type BuildWorld, type Outcome, type Parts, realParts } from
 describeIf(noSandboxHere === null, noSandboxHere ?? "")("a repository", () => {
   let parts: Parts;
   let world: BuildWorld;
+  let unstarted: BuildWorld;
   let host: GitHost;
   beforeAll(async () => {
     parts = await realParts();
     world = await buildWorld(parts);
+    unstarted = await buildWorld({ sandbox: parts.sandbox, dataDir: parts.dataDir });
     host = await gitHost();
-    world.allow.push({ host: "127.0.0.1", port: host.port });
+    for (const one of [world, unstarted]) one.allow.push({ host: "127.0.0.1", port: host.port });
   });
   afterAll(async () => {
     await world.close();
+    await unstarted.close();
     await parts.close();
     await host.close();
   });
 
   const buildOf = async (name: string, fixture: Fixture): Promise<Outcome> => {
-    const made = await repository(name, fixture.files);
+    const made = await repository(name, fixture.files, fixture.tags);
     host.add(name, made.path);
     const source = { kind: "git", url: `${host.url}/${name}.git`, ref: fixture.ref ?? null } as const;
-    return world.run(source, { entrypoint: fixture.entrypoint ?? null });
+    const started = "built" in fixture.outcome ? unstarted : world;
+    return started.run(source, {
+      entrypoint: fixture.entrypoint ?? null,
+      dependencyFile: fixture.dependencyFile ?? null,
+    });
   };
 
-  for (const [name, fixture] of Object.entries<Fixture>(fixtures)) {
+  const all: Record<string, Fixture> = {
+    ...fixtures,
+    ...entrypoints,
+    ...dependencySources,
+    ...quirks,
+    ...unsupported,
+    ...failures,
+    ...loading,
+  };
+  for (const [name, fixture] of Object.entries(all)) {
     it(`${fixture.shows}`, { timeout: 180_000 }, async () => {
       const outcome = await buildOf(name, fixture);
       const told = outcome.error && { step: outcome.error.step, code: outcome.error.code };
+      for (const words of fixture.says ?? []) expect(outcome.lines.join("\n")).toContain(words);
       if ("error" in fixture.outcome) {
-        expect(told).toEqual(fixture.outcome.error);
+        const { step, code, message = "", hint = "" } = fixture.outcome.error;
+        expect(told).toEqual({ step, code });
+        expect(outcome.error?.message).toContain(message);
         expect(outcome.error?.hint).toBeTruthy();
+        expect(outcome.error?.hint).toContain(hint);
+        // What is no server ends before anything is installed.
+        if (step === "plan") expect(outcome.lines.join("\n")).not.toContain("packages are locked");
         return;
       }
-      expect(told).toBeNull();
+      expect(outcome.error?.message ?? null).toBeNull();
+      if ("built" in fixture.outcome) checkBuilt(outcome, fixture.outcome.built);
       if (!("served" in fixture.outcome)) return;
       const { served } = fixture.outcome;
       const names = outcome.built?.manifest.items.map((item) => item.name);
@@ -58,6 +87,7 @@ describeIf(noSandboxHere === null, noSandboxHere ?? "")("a repository", () => {
         server: "srv_one",
         artifact: outcome.built?.artifact.digest ?? "",
         scope: "production",
+        variables: null,
       };
       const lease = await parts.runner.acquire(target);
       try {
@@ -100,6 +130,7 @@ describeIf(noSandboxHere === null, noSandboxHere ?? "")("a repository", () => {
         server: "srv_one",
         artifact: outcome.built?.artifact.digest ?? "",
         scope: "production",
+        variables: null,
       };
       const lease = await parts.runner.acquire(target);
       // That there is a report shows that it ran.
@@ -146,6 +177,18 @@ describeIf(noSandboxHere === null, noSandboxHere ?? "")("a repository", () => {
     server.close();
   });
 });
+
+function checkBuilt(outcome: Outcome, built: BuiltAs): void {
+  const artifact = outcome.built?.artifact;
+  if (built.entrypoint !== undefined) expect(artifact?.entrypoint).toBe(built.entrypoint);
+  if (built.program !== undefined) expect(artifact?.program).toBe(built.program);
+  if (built.argv !== undefined) expect(artifact?.argv).toEqual(built.argv);
+  if (built.python !== undefined) expect(artifact?.python).toMatch(new RegExp(`^${built.python}\\.`));
+  for (const one of built.packages ?? [])
+    expect(artifact?.packages.filter((line) => line.startsWith(one))).not.toEqual([]);
+  for (const name of built.without ?? [])
+    expect(artifact?.packages.filter((line) => line.startsWith(`${name}==`))).toEqual([]);
+}
 
 /** Command lines of running processes that are exactly this. */
 function processesNaming(line: string): string[] {

@@ -2,9 +2,11 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { findDependencies } from "../../src/build/plan/dependencies.ts";
-import { findEntrypoint } from "../../src/build/plan/entrypoint.ts";
-import { needsBuild, readRequirements, requirementName } from "../../src/build/plan/requirements.ts";
+import { type Dependencies, findDependencies } from "../../src/build/plan/dependencies.ts";
+import { type Entrypoint, findEntrypoint } from "../../src/build/plan/entrypoint.ts";
+import { readRequirements } from "../../src/build/plan/requirements-file.ts";
+import { needsBuild, requirementName } from "../../src/build/plan/requirements.ts";
+import { survey } from "../../src/build/plan/survey.ts";
 import { parseVersion, satisfies } from "../../src/build/plan/versions.ts";
 import { type Files, writeFiles } from "../fixtures/repositories.ts";
 
@@ -14,10 +16,19 @@ const tree = async (files: Files): Promise<string> => {
   return folder;
 };
 const server = 'from fastmcp import FastMCP\nmcp = FastMCP("x")\n';
+const entrypointOf = async (files: Files, asked: string | null): Promise<Entrypoint> =>
+  findEntrypoint(await survey(await tree(files)), { entrypoint: asked, source: "URL" });
+const dependenciesOf = async (files: Files, entrypoint: string): Promise<Dependencies> =>
+  findDependencies(await survey(await tree(files)), entrypoint, { dependencyFile: null, config: null });
 
 describe("the entrypoint", () => {
   it.each([
-    ["main.py, even beside a server.py", { "main.py": "x = 1", "server.py": server }, "main.py"],
+    ["main.py, even beside a server.py", { "main.py": server, "server.py": server }, "main.py"],
+    [
+      "server.py, where main.py has nothing to do with MCP",
+      { "main.py": "x = 1", "server.py": server },
+      "server.py",
+    ],
     ["server.py where there is no main.py", { "server.py": server, "other.py": server }, "server.py"],
     [
       "the only file that constructs a server",
@@ -35,27 +46,32 @@ describe("the entrypoint", () => {
       "b.py",
     ],
   ] as const)("is %s", async (_what, files, path) => {
-    const found = await findEntrypoint(await tree(files), null);
+    const found = await entrypointOf(files, null);
     expect(found.path).toBe(path);
     expect(found.reason).not.toBe("");
   });
 
   it("is asked for when several files could be it", async () => {
-    const root = await tree({ "a.py": server, "b.py": server });
-    await expect(findEntrypoint(root, null)).rejects.toMatchObject({ code: "entrypoint_ambiguous" });
+    await expect(entrypointOf({ "a.py": server, "b.py": server }, null)).rejects.toMatchObject({
+      code: "entrypoint_ambiguous",
+      hint: expect.stringContaining("./offing deploy URL --server b --entrypoint b.py"),
+    });
   });
 
   it.each(["/etc/x.py", "../x.py", "a/../../x.py", "main.txt", "main.py:not a name", "main.py:"])(
     "is refused as %s",
     async (asked) => {
-      const root = await tree({ "main.py": server });
-      await expect(findEntrypoint(root, asked)).rejects.toMatchObject({ code: "entrypoint_invalid" });
+      await expect(entrypointOf({ "main.py": server }, asked)).rejects.toMatchObject({
+        code: "entrypoint_invalid",
+      });
     },
   );
 
   it("takes the object's name after the colon", async () => {
-    const root = await tree({ "a/b.py": server });
-    expect(await findEntrypoint(root, "./a/b.py:make")).toMatchObject({ path: "a/b.py", object: "make" });
+    expect(await entrypointOf({ "a/b.py": server }, "./a/b.py:make")).toMatchObject({
+      path: "a/b.py",
+      object: "make",
+    });
   });
 });
 
@@ -99,9 +115,36 @@ describe("the dependency source", () => {
       false,
     ],
   ] as const)("is %s", async (_what, files, entrypoint, kind, added) => {
-    const found = await findDependencies(await tree({ ...files, [entrypoint]: server }), entrypoint);
-    expect([found.source.kind, found.addFastmcp]).toEqual([kind, added]);
+    const found = await dependenciesOf({ ...files, [entrypoint]: server }, entrypoint);
+    expect([found.source.kind, found.added.plain]).toEqual([kind, added ? ["fastmcp"] : []]);
     expect(found.reasons.length).toBeGreaterThan(0);
+  });
+});
+
+describe("a limit that the code proves", () => {
+  const sdk = "from mcp.server.fastmcp import FastMCP\nmcp = FastMCP('x')\n";
+  const listed = (line: string): Files => ({ "requirements.txt": line });
+  it.each([
+    ["holds where the version is open", listed("mcp>=1.2\n"), ["mcp<2"]],
+    ["holds where only a library that needs it is named", listed("fastmcp\n"), ["mcp<2"]],
+    ["yields to an exact version", listed("mcp==2.1.0\n"), []],
+    ["yields to a limit of the project", listed("mcp>=1,<3\n"), []],
+    [
+      "never comes over a lock",
+      { "pyproject.toml": '[project]\nname = "x"\nversion = "1"\ndependencies = ["mcp"]\n', "uv.lock": "" },
+      [],
+    ],
+  ])("%s", async (_what, files, limits) => {
+    const found = await dependenciesOf({ "main.py": sdk, ...files }, "main.py");
+    expect(found.limits.map(({ constraint }) => constraint)).toEqual(limits);
+  });
+
+  it("is not drawn from a module that the entrypoint does not load", async () => {
+    const found = await dependenciesOf(
+      { "main.py": server, "old.py": sdk, "requirements.txt": "mcp\n" },
+      "main.py",
+    );
+    expect(found.limits).toEqual([]);
   });
 });
 
@@ -114,7 +157,7 @@ describe("a requirements file", () => {
         "httpx==1 \\\n  --hash=sha256:aa\n./lib\nx @ git+https://host.example/x.git@abc\ny @ https://host.example/y-1-py3-none-any.whl\n",
       "limits.txt": "anyio<5\n",
     });
-    expect(await readRequirements(root, "requirements.txt")).toEqual({
+    expect(await readRequirements(root, "requirements.txt")).toMatchObject({
       plain: [
         "fastmcp[cli]>=4 ; python_version > '3'",
         "httpx==1",

@@ -55,6 +55,67 @@ describe("code of a repository never runs outside the sandbox", () => {
     });
     expect(left).toEqual([]);
   });
+
+  const evil = [
+    "anyio==4.9.0 -e ../checkout",
+    "anyio==4.9.0\n-e ../checkout",
+    "evil @ ../checkout",
+    "./",
+    "../checkout",
+  ];
+  it.each(
+    evil.flatMap((line): [string, string, Files][] => [
+      [
+        line,
+        "fastmcp.json",
+        {
+          "fastmcp.json": JSON.stringify({
+            source: { path: "main.py" },
+            environment: { dependencies: ["mcp", line] },
+          }),
+        },
+      ],
+      [
+        line,
+        "the header",
+        { "main.py": `# /// script\n# dependencies = ["mcp", ${JSON.stringify(line)}]\n# ///\n` },
+      ],
+      [
+        line,
+        "Pipfile.lock",
+        {
+          "Pipfile.lock": JSON.stringify({
+            default: {
+              mcp: {},
+              [line]: {},
+              a: { version: line },
+              b: { markers: line, version: "*" },
+              c: { path: line },
+            },
+          }),
+        },
+      ],
+      [
+        line,
+        "Poetry's table",
+        {
+          "pyproject.toml": `[tool.poetry.dependencies]\nmcp = "*"\nanyio = { version = "*", markers = ${JSON.stringify(line)} }\nevil = { path = ${JSON.stringify(line)} }\n`,
+        },
+      ],
+      [
+        line,
+        "poetry.lock",
+        {
+          "pyproject.toml": '[tool.poetry.dependencies]\nmcp = "*"\n',
+          "poetry.lock": `[[package]]\nname = "anyio"\nversion = ${JSON.stringify(line)}\n`,
+        },
+      ],
+    ]),
+  )("by %j in %s", async (_line, _where, files) => {
+    // The legacy setup.py would be a source of its own, and the sandbox is where it belongs.
+    const { left } = await attempt({ "main.py": "import mcp\n", ...files });
+    expect(left).toEqual([]);
+  });
 });
 
 describe("words of a repository take no more time than their length", () => {

@@ -31,11 +31,23 @@ export async function realParts(): Promise<Parts> {
   const runner = await createLocalRunner({
     python,
     bwrap,
-    artifacts: { locate: async (digest) => ({ ...(await locateArtifact(dataDir, digest)), variables: {} }) },
+    artifacts: {
+      locate: async ({ artifact }) => ({ ...(await locateArtifact(dataDir, artifact)), variables: {} }),
+    },
     lines: { write: () => {} },
   });
   const pools = createPools();
-  const inspector = createInspector(runner, pools, 0);
+  const inspector = createInspector({
+    runner,
+    pools,
+    keepMs: 0,
+    inspection: async () => ({
+      scope: "production",
+      variables: null,
+      server: "fixture",
+      again: "./offing deploy FOLDER --server fixture",
+    }),
+  });
   return {
     sandbox: runner.sandbox,
     inspector,
@@ -53,10 +65,14 @@ export async function realParts(): Promise<Parts> {
 /** Accepts every artifact without starting it, for tests of what comes before. */
 export const noInspector: Inspector = {
   inspect: async () => ({
-    serverInfo: { name: "not started", version: "0" },
-    capabilities: {},
-    eras: [],
-    items: [],
+    manifest: {
+      serverInfo: { name: "not started", version: "0" },
+      capabilities: {},
+      eras: [],
+      items: [],
+    },
+    description: null,
+    problems: [],
   }),
 };
 
@@ -74,6 +90,7 @@ export interface BuildWorld {
 
 export interface RunOptions {
   readonly entrypoint?: string | null;
+  readonly dependencyFile?: string | null;
   readonly organization?: string;
   readonly signal?: AbortSignal;
   onEvent?(event: BuildEvent): void;
@@ -118,6 +135,7 @@ export async function buildWorld(
         build: `bld_${++count}`,
         source,
         entrypoint: options.entrypoint ?? null,
+        dependencyFile: options.dependencyFile ?? null,
         signal: options.signal ?? new AbortController().signal,
       };
       const events: BuildEvent[] = [];

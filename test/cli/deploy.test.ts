@@ -57,6 +57,20 @@ describe("offing deploy takes", () => {
     expect(await answer("lying")).toBe("committed");
   });
 
+  it("the dependency file that --dependency-file names, and tells it with the build", async () => {
+    const made = await repository("chosen", {
+      ...files("chosen"),
+      "requirements.txt": "no-such-package-is-read==1\n",
+      "deploy/prod.txt": "fastmcp>=4,<5\n",
+    });
+    const missing = await run("deploy", made.path, "--dependency-file", "gone.txt");
+    expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("There is no file gone.txt")]);
+    const { code, deployed } = await deploy(made.path, "--dependency-file", "deploy/prod.txt");
+    expect([code, deployed.status]).toEqual([0, "succeeded"]);
+    const [build] = value<{ dependencyFile: string }[]>(await run("builds", "chosen", "--json"));
+    expect(build?.dependencyFile).toBe("deploy/prod.txt");
+  });
+
   it("a file:// address, read by the CLI", async () => {
     const made = await repository("local", files("local"));
     const { deployed } = await deploy(made.url, "--server", "default/by-file");

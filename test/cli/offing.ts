@@ -19,8 +19,16 @@ export function remote(world: Pick<World, "url">, key: string): Env {
 }
 
 /** Runs one command line as a person would, in a process of its own. */
-export async function offing(env: Env, ...args: string[]): Promise<Ran> {
+export function offing(env: Env, ...args: string[]): Promise<Ran> {
+  return fed(env, "", ...args);
+}
+
+/** The same, with something on its standard input. */
+export async function fed(env: Env, input: string | Buffer, ...args: string[]): Promise<Ran> {
   const child = start(env, args);
+  // A command that reads nothing may end before it is written to.
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (chunk) => (stdout += String(chunk)));
@@ -60,6 +68,7 @@ export function value<T = Shown>(ran: Ran): T {
 /** Runs a command that does not end by itself, until one of its JSON lines is the one wanted. */
 export async function until(env: Env, args: string[], wanted: (line: Shown) => boolean): Promise<Shown[]> {
   const child = start(env, args);
+  child.stdin.end();
   const seen: Shown[] = [];
   try {
     for await (const line of createInterface({ input: child.stdout })) {
@@ -75,6 +84,6 @@ export async function until(env: Env, args: string[], wanted: (line: Shown) => b
 
 function start(env: Env, args: readonly string[]) {
   const bare: Env = { PATH: process.env["PATH"], HOME: "/nowhere", NODE_ENV: "test", ...env };
-  const child = spawn(process.execPath, [main, ...args], { env: bare, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [main, ...args], { env: bare, stdio: ["pipe", "pipe", "pipe"] });
   return child;
 }

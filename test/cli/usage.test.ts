@@ -42,7 +42,15 @@ describe("help", () => {
     for (const args of [[], ["help"], ["--help"]]) {
       const ran = await offing({}, ...args);
       expect([ran.code, ran.stderr]).toEqual([0, ""]);
-      for (const name of ["up", "deploy SOURCE", "keys create", "rollback SERVER [BUILD]", "test"])
+      for (const name of [
+        "up",
+        "deploy SOURCE",
+        "keys create",
+        "rollback SERVER [BUILD]",
+        "check SERVER",
+        "doctor",
+        "test",
+      ])
         expect(ran.stdout).toContain(`  ${name}`);
     }
     expect((await offing({}, "deploy", "--help")).stdout).toContain("[--allow-private]");

@@ -6,6 +6,7 @@ import { createClient } from "../../src/contract/client.ts";
 import { newKeySecret } from "../../src/domain/keys/secret.ts";
 import { maintainPartitions } from "../../src/domain/records/partitions.ts";
 import { createQueue } from "../../src/domain/records/queue.ts";
+import { forgetVariableSets } from "../../src/domain/variables/forget.ts";
 import { forgetUploads } from "../../src/domain/uploads/forget.ts";
 import { createLog } from "../../src/lib/log.ts";
 import { openWorld, type World } from "../world.ts";
@@ -94,6 +95,51 @@ describe("uploads", () => {
     await expect(admin.client.call("startBuild", at, { server: "stolen", source })).rejects.toMatchObject({
       code: "not_found",
     });
+  });
+});
+
+describe("sets of variables", () => {
+  it("are kept while something takes them, and an hour after they were replaced", async () => {
+    const { db } = services();
+    const set = (value: string) =>
+      world.owner.client.call(
+        "setVariables",
+        { ...at, server: "sets" },
+        { variables: { A: value }, create: true },
+      );
+    const ids = async () =>
+      (await db.selectFrom("variable_sets").select("id").orderBy("seq").execute()).map(({ id }) => id);
+    for (const value of ["1", "2", "3"]) await set(value);
+    const [first, second, third] = await ids();
+    await forgetVariableSets(services());
+    expect(await ids()).toEqual([first, second, third]);
+
+    const later = { ...services(), clock: { now: () => Date.now() + 2 * 3_600_000, monotonic: () => 0 } };
+    const server = await db
+      .selectFrom("servers")
+      .select("id")
+      .where("slug", "=", "sets")
+      .executeTakeFirstOrThrow();
+    const { organization } = world.owner;
+    await db
+      .insertInto("builds")
+      .values({
+        organization,
+        id: "bld_takes",
+        server: server.id,
+        status: "building",
+        source: JSON.stringify({ kind: "git", url: "https://git.example.com/a.git", ref: null }),
+        variable_set: first!,
+        requested_by: world.owner.id,
+      })
+      .execute();
+    await forgetVariableSets(later);
+    expect(await ids()).toEqual([first, third]);
+    await db.updateTable("builds").set({ status: "failed" }).where("id", "=", "bld_takes").execute();
+    await forgetVariableSets(later);
+    expect(await ids()).toEqual([third]);
+    const kept = await db.selectFrom("variables").select("variable_set").execute();
+    expect(kept).toEqual([{ variable_set: third }]);
   });
 });
 

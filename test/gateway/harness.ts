@@ -117,6 +117,7 @@ export class TestGateway implements AsyncDisposable {
         server: id,
         artifact: "a".repeat(64),
         scope: "production",
+        variables: null,
       },
       manifest,
       eras: options.eras ?? manifest.eras,

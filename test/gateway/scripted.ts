@@ -32,7 +32,7 @@ export class ScriptedUpstream implements AsyncDisposable {
       res.on("error", () => {});
       let text = "";
       for await (const chunk of req) text += chunk;
-      const received = { req, res, text, message: JSON.parse(text) };
+      const received = { req, res, text, message: text === "" ? {} : JSON.parse(text) };
       upstream.received.push(received);
       await script(received);
     });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { openSession } from "./scripted.ts";
 import { send, upstream, url, user, withoutId, world } from "./sending.ts";
 
@@ -27,6 +27,48 @@ describe("A handshake session", () => {
     expect(seen[0]).toMatch(/^[0-9a-f]{32}$/);
     expect(seen[1]).toBe(seen[0]);
     expect(session).not.toContain(seen[0]);
+  });
+
+  test("tells the instance the handshake with every message, in words that the client cannot choose.", async () => {
+    const from = upstream.received.length;
+    const params = {
+      protocolVersion: "2025-06-18",
+      clientInfo: { name: "ünï", version: "9" },
+      capabilities: { sampling: {}, roots: { listChanged: true } },
+    };
+    const opening = await send({
+      key: user,
+      headers: { "offing-session": "forged" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params }),
+    });
+    const session = opening.headers["mcp-session-id"] as string;
+    await ask(session, user, undefined, { "offing-session": "forged" });
+    const told = upstream.received.slice(from).map(({ req }) => req.headers["offing-session"]);
+    expect(told).toHaveLength(2);
+    for (const hello of told) {
+      expect(JSON.parse(Buffer.from(hello as string, "base64url").toString())).toEqual(params);
+    }
+  });
+
+  test("is ended at an instance that runs, and DELETE starts none that does not.", async () => {
+    const session = await openSession(url, user);
+    await ask(session);
+    const { "mcp-session-id": name } = upstream.received.at(-1)!.req.headers;
+    const from = upstream.received.length;
+    await send({ method: "DELETE", key: user, headers: { "mcp-session-id": session } });
+    await vi.waitFor(() => expect(upstream.received.length).toBe(from + 1));
+    const { req } = upstream.received.at(-1)!;
+    expect([req.method, req.headers["mcp-session-id"]]).toEqual(["DELETE", name]);
+    expect(req.headers["offing-session"]).toBeDefined();
+
+    const gone = new AbortController();
+    const address = async () => world.lease("srv_acme_asleep", upstream.address, gone);
+    const { key } = world.key({ roles: { asleep: "user" } });
+    const asleep = await openSession(world.publish("asleep", { address }), key);
+    gone.abort(new Error("it was idle"));
+    const headers = { "mcp-session-id": asleep };
+    expect((await send({ method: "DELETE", path: "/acme/asleep/mcp", key, headers })).status).toBe(204);
+    expect(world.acquired.get("srv_acme_asleep")).toBe(1);
   });
 
   test("is 404 for another principal, another endpoint, a changed id and one of no making of ours.", async () => {

@@ -6,6 +6,7 @@ import { createLineWriter } from "../../src/domain/records/write-lines.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { finished, startDeploy } from "../deploy.ts";
 import { openWorld, type World } from "../world.ts";
+import { openTab } from "./browser.ts";
 
 let world: World;
 let server: string;
@@ -35,7 +36,13 @@ beforeEach(async () => {
 const print = (text: string, time = Date.now()) =>
   lines.push({
     at: time,
-    target: { organization: world.owner.organization, server, artifact: "a", scope: "production" },
+    target: {
+      organization: world.owner.organization,
+      server,
+      artifact: "a",
+      scope: "production",
+      variables: null,
+    },
     instance: "ins_1",
     stream: "stdout",
     text,
@@ -164,6 +171,22 @@ describe("following", () => {
     print("not for them");
     await lines.flush();
     expect(await refused).toBe("unauthenticated");
+  });
+
+  it("ends with a problem once the browser that opened it is signed out", async () => {
+    const member = await world.member("admin");
+    const tab = openTab(world);
+    const { url } = await member.client.call("createSignInLink", { organization: "default" });
+    await tab.signIn(url);
+    const path = `/api/v1/organizations/default/servers/${at.server}/logs/follow`;
+    const streaming = tab.send("GET", path);
+    await expect.poll(() => listeners("lines")).toBeGreaterThan(0);
+    await tab.send("DELETE", "/api/v1/web-session", { body: {} });
+    print("not for them");
+    await lines.flush();
+    const { text } = await streaming;
+    expect(text).toContain("unauthenticated");
+    expect(text).not.toContain("not for them");
   });
 
   it("leaves nothing behind when clients leave, however many", async () => {

@@ -12,6 +12,8 @@ vi.setConfig({ testTimeout: 60_000 });
 
 export const fastmcp4 = ["fastmcp>=4,<5"];
 export const fastmcp3 = ["fastmcp>=3,<4"];
+export const fastmcp2 = ["fastmcp>=2,<3"];
+export const mcp1 = ["mcp>=1,<2"];
 export const mcpserver = ["mcp>=2,<3", "uvicorn"];
 
 /** A folder of files that any uid may read, as a checkout is frozen. */
@@ -43,7 +45,7 @@ export async function world(options: Partial<LocalRunnerOptions> = {}): Promise<
     python,
     bwrap,
     artifacts: {
-      locate: async (artifact) => {
+      locate: async ({ artifact }) => {
         const located = artifacts.get(artifact);
         if (located === undefined) throw new Error("unknown");
         return located;
@@ -86,10 +88,13 @@ export async function world(options: Partial<LocalRunnerOptions> = {}): Promise<
         variables: {},
         ...rest,
       });
-      return { organization: "acme", server: "fixture", artifact, scope: "production" };
+      return { organization: "acme", server: "fixture", artifact, scope: "production", variables: null };
     },
   };
 }
+
+/** Requests of one session need ids of their own. */
+let asked = 0;
 
 /** One JSON-RPC request to an instance; the result, or the error as it came. */
 export function rpc(
@@ -128,8 +133,52 @@ export function rpc(
       },
     );
     outgoing.on("error", reject);
-    outgoing.end(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }));
+    outgoing.end(JSON.stringify({ jsonrpc: "2.0", id: ++asked, method, params }));
   });
+}
+
+/** Sends one message, or none; the status that it is answered with. */
+export function post(
+  address: string,
+  message: object | null,
+  headers: Record<string, string>,
+  method = "POST",
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        socketPath: address.slice("unix:".length),
+        path: "/mcp",
+        method,
+        headers: {
+          "content-type": "application/json",
+          accept: "application/json, text/event-stream",
+          ...headers,
+        },
+      },
+      (response) => response.resume().on("end", () => resolve(response.statusCode!)),
+    );
+    outgoing.on("error", reject);
+    outgoing.end(message === null ? undefined : JSON.stringify(message));
+  });
+}
+
+/** The headers by which the gateway names a session to an instance. */
+export function session(
+  id: string,
+  client = "somebody",
+  protocolVersion = "2025-06-18",
+): Record<string, string> {
+  const hello = {
+    protocolVersion,
+    clientInfo: { name: client, version: "1" },
+    capabilities: { sampling: {}, elicitation: {} },
+  };
+  return {
+    "mcp-session-id": id,
+    "mcp-protocol-version": protocolVersion,
+    "offing-session": Buffer.from(JSON.stringify(hello)).toString("base64url"),
+  };
 }
 
 /** Calls a tool; its text. */

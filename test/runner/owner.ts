@@ -15,7 +15,13 @@ const order = JSON.parse(process.argv[2]!) as {
   runDir: string;
   socket: string;
 };
-const target = { organization: "acme", server: "fixture", artifact: "a", scope: "production" };
+const target = {
+  organization: "acme",
+  server: "fixture",
+  artifact: "a",
+  scope: "production",
+  variables: null,
+};
 
 if (order.role === "owner") {
   const runner = await createLocalRunner({

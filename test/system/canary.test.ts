@@ -2,10 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { createClient } from "../../src/contract/client.ts";
 import { callText, deployed, mcpClient } from "../deploy.ts";
+import { openTab, tokenOf } from "../http/browser.ts";
 import { openWorld, type World } from "../world.ts";
 
-/** Invariant 4, for keys: no key that Offing issued reaches an upstream, a log, a record or a file. */
+/** Invariant 4: no key that Offing issued reaches an upstream, no secret a log, a record or a file. */
 let world: World;
 beforeAll(async () => {
   world = await openWorld();
@@ -36,8 +38,22 @@ def everything() -> str:
   });
   expect(build.error).toBeNull();
   let seen = log.join("\n");
+  // A browser's ways: its link, its cookie, both where they do not belong too.
+  const tab = openTab(world);
+  const at = { organization: "default" };
+  const { url: link } = await createClient({ url: world.url, key }).call("createSignInLink", at);
+  await fetch(link);
+  expect((await tab.signIn(link)).status).toBe(200);
+  await tab.signIn(link);
+  expect((await tab.send("GET", "/api/v1/me")).status).toBe(200);
+  const secrets = [tokenOf(link), tab.cookie.split("=")[1]!];
+  for (const secret of secrets) {
+    expect(secret.length).toBeGreaterThan(30);
+    await tab.send("GET", `/api/v1/organizations/${secret}/servers?x=${secret}`);
+    await tab.send("POST", `/default/echo/mcp?token=${secret}`, { body: { secret } });
+  }
   for (const mode of ["legacy", "auto"] as const) {
-    const client = await mcpClient(world, "default/echo", key, mode);
+    const client = await mcpClient(world, "default/echo", key, mode, { cookie: tab.cookie });
     const answer = await callText(client, "everything");
     // The echo works: the server does see what the gateway sends.
     expect(answer).toContain("horizon-actor");
@@ -63,6 +79,86 @@ def everything() -> str:
   await fetch(`${world.url}/api/v1/organizations/absent/servers`, {
     headers: { authorization: `Bearer ${key}` },
   });
+  seen += await everything();
+  expect(seen).toContain(build.id);
+  expect(seen).not.toContain(key);
+  for (const secret of secrets) expect(seen).not.toContain(secret);
+  // Nor the owner's, which the test's own client used throughout.
+  expect(seen).not.toContain(world.owner.key);
+});
+
+it("a variable's value is found nowhere but in the sealed column", async () => {
+  const value = "canary-variable-5f1d0b7c";
+  const password = "canary/password=9c2e";
+  const at = { organization: "default", server: "sealed" };
+  await world.owner.client.call("setVariables", at, {
+    variables: {
+      CANARY: value,
+      DATABASE_URL: `postgres://app:${encodeURIComponent(password)}@db.example.com/app`,
+    },
+    create: true,
+  });
+  // Refused, and with the value where it does not belong: none of it is kept.
+  await expect(
+    world.owner.client.call("setVariables", at, { variables: { PATH: value } }),
+  ).rejects.toMatchObject({ code: "invalid" });
+  await expect(
+    world.owner.client.call("setVariables", at, { variables: { CANARY: value } }, { idempotencyKey: "once" }),
+  ).rejects.toMatchObject({ code: "invalid" });
+  const code = (body: string) => ({
+    "requirements.txt": "fastmcp>=4,<5\n",
+    "main.py": `import os
+from urllib.parse import unquote, urlsplit
+from fastmcp import FastMCP
+
+mcp = FastMCP("Sealed")
+value, url = os.environ["CANARY"], os.environ["DATABASE_URL"]
+password = unquote(urlsplit(url).password)
+${body}
+
+
+@mcp.tool
+def same(text: str) -> bool:
+    return text == value
+
+
+@mcp.tool
+def fail() -> str:
+    raise RuntimeError("no")
+`,
+  });
+  // An exception that quotes its arguments, as drivers do.
+  const failed = await deployed(
+    world.owner,
+    "sealed",
+    code("raise ConnectionError(f'{value} and {url!r} with {password}: connection refused')"),
+  );
+  expect(failed.build.status).toBe("failed");
+  const served = await deployed(world.owner, "sealed", code(""));
+  expect(served.build.error).toBeNull();
+  const client = await mcpClient(world, "default/sealed", world.owner.key);
+  // The server does have it.
+  expect(await callText(client, "same", { text: value })).toBe("true");
+  await callText(client, "fail");
+  await client.close();
+  const page = await world.owner.client.call("listVariables", at);
+
+  const seen = [await everything(), ...failed.log, ...served.log, JSON.stringify([failed.build, page])].join(
+    "\n",
+  );
+  expect(seen).toContain(served.build.id);
+  expect(seen).toContain("[CANARY]");
+  for (const secret of [value, password, encodeURIComponent(password)]) expect(seen).not.toContain(secret);
+  const { rows } = await sql<{ sealed: Buffer }>`select sealed from offing.variables`.execute(
+    world.system.services.db,
+  );
+  expect(rows.length).toBeGreaterThan(1);
+  for (const { sealed } of rows) expect(sealed.includes(value)).toBe(false);
+});
+
+/** Every row of every table, every line that the program logged, every file that it keeps; after a new start. */
+async function everything(): Promise<string> {
+  let seen = "";
   await world.restart();
 
   const { rows: tables } = await sql<{ schema: string; name: string }>`
@@ -79,8 +175,5 @@ def everything() -> str:
       continue;
     seen += readFileSync(join(entry.parentPath, entry.name), "latin1");
   }
-  expect(seen).toContain(build.id);
-  expect(seen).not.toContain(key);
-  // Nor the owner's, which the test's own client used throughout.
-  expect(seen).not.toContain(world.owner.key);
-});
+  return seen;
+}

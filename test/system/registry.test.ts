@@ -42,6 +42,15 @@ async function copyOf(
       .insertInto("servers")
       .values({ ...found, id: server, slug: copy })
       .execute();
+    const manifest = await tx
+      .selectFrom("manifests")
+      .selectAll()
+      .where("server", "=", found.id)
+      .executeTakeFirstOrThrow();
+    await tx
+      .insertInto("manifests")
+      .values({ ...manifest, server, manifest: JSON.stringify(manifest.manifest) })
+      .execute();
     await tx
       .insertInto("deployments")
       .values({

@@ -31,6 +31,8 @@ const inputs: Record<string, unknown> = {
   startBuild: { server: "new", source: { kind: "git", url: "https://git.example.com/a.git" } },
   createServiceAccount: { slug: "robot" },
   setGrant: { role: "user" },
+  setVariables: { variables: { NAME: "value" } },
+  removeVariables: { names: ["NAME"] },
 };
 
 async function send(

@@ -4,9 +4,10 @@ import { pathToFileURL } from "node:url";
 import { removeFolder, sweep } from "../folders.ts";
 import type { StepContext } from "../services.ts";
 import { compileAll } from "./bytecode.ts";
+import { uvFailure } from "./failure.ts";
 import { environmentKey, printLock, type Locked } from "./lock.ts";
-import { sharedCache, wantsBuild } from "./resolve.ts";
-import { trustedUv, uvFailure, type Uv } from "./uv.ts";
+import { wantsBuild } from "./resolve.ts";
+import { sharedCache, trustedUv, type Uv } from "./uv.ts";
 import type { BuiltWheel } from "./wheels.ts";
 
 /** A Python environment that is finished and will not change. */

@@ -1,11 +1,24 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
+import { BuildError } from "../build.ts";
 import type { Plan } from "../plan.ts";
+import { expand } from "../plan/pyproject.ts";
 import { needsBuild } from "../plan/requirements.ts";
+import { uvFailure } from "./failure.ts";
+import { elsewhere } from "./fitting.ts";
 import { parseLock, type Locked } from "./lock.ts";
 import { readInside } from "./outputs.ts";
 import { resolutions } from "./resolutions.ts";
-import { inputFolder, inside, sandboxedUv, sandboxFolder, trustedUv, uvFailure, type Uv } from "./uv.ts";
+import {
+  inputFolder,
+  inside,
+  sandboxedUv,
+  sandboxFolder,
+  sharedCache,
+  trustedUv,
+  type Uv,
+  versionEnv,
+} from "./uv.ts";
 
 interface Wanted {
   readonly requirements: readonly string[];
@@ -27,40 +40,98 @@ export function wantsBuild(err: string): boolean {
  * in the sandbox. Throws BuildError of step `install`.
  */
 export async function resolve(uv: Uv, plan: Plan): Promise<Locked[]> {
-  const { source, addFastmcp } = plan.dependencies;
-  const fastmcp = addFastmcp ? ["fastmcp"] : [];
+  const { source, limits } = plan.dependencies;
+  // A limit that the code proves yields where the project itself excludes it.
+  if (limits.length === 0 || source.kind === "lock") return resolveWith(uv, plan, []);
+  try {
+    return await resolveWith(
+      uv,
+      plan,
+      limits.map(({ constraint }) => constraint),
+    );
+  } catch (error) {
+    if (!(error instanceof BuildError) || error.code !== "dependencies_unresolvable") throw error;
+    uv.context.say(
+      `${limits.map(({ constraint }) => constraint).join(" and ")} does not go with what the project asks for, so it is dropped`,
+    );
+    return resolveWith(uv, plan, []);
+  }
+}
+
+async function resolveWith(uv: Uv, plan: Plan, limits: readonly string[]): Promise<Locked[]> {
+  const { source, added, extras, groups } = plan.dependencies;
+  const more = [...added.plain, ...added.fromSource];
+  const addedFlags = [...added.indexes, ...(added.prereleases ? ["--prerelease", "allow"] : [])];
   switch (source.kind) {
     case "none":
-      return compile(uv, { requirements: fastmcp, constraints: [], flags: [] });
+      return compileSome(uv, { requirements: more, constraints: limits, flags: addedFlags });
     case "requirements": {
-      const { plain, fromSource, constraints, indexes, prereleases } = source.requirements;
-      const flags = [...indexes, ...(prereleases ? ["--prerelease", "allow"] : [])];
-      return compile(uv, { requirements: [...plain, ...fromSource, ...fastmcp], constraints, flags });
+      const { plain, fromSource, constraints, indexes, prereleases, hashes } = source.requirements;
+      const flags = [...indexes, ...(prereleases ? ["--prerelease", "allow"] : []), ...addedFlags];
+      const requirements = [...plain, ...fromSource, ...more];
+      const locked = await compileSome(uv, { requirements, constraints: [...constraints, ...limits], flags });
+      return withHashes(locked, new Map([...hashes, ...added.hashes]));
     }
     case "lock": {
-      const locked = await exportLock(uv, source.folder);
-      if (!addFastmcp) return locked;
+      const locked = await exportLock(uv, source.folder, [
+        ...extras.flatMap((name) => ["--extra", name]),
+        ...groups.flatMap((name) => ["--group", name]),
+      ]);
+      if (more.length === 0) return locked;
       const pins = locked
         .filter((entry) => entry.name !== null && !entry.fromSource)
         .map((entry) => entry.requirement);
-      const added = await compile(uv, { requirements: fastmcp, constraints: pins, flags: [] });
+      const besides = await compile(uv, { requirements: more, constraints: pins, flags: addedFlags });
       const names = new Set(locked.map((entry) => entry.name));
-      return [...locked, ...added.filter((entry) => !names.has(entry.name))];
+      return [...locked, ...besides.filter((entry) => !names.has(entry.name))];
     }
     case "pyproject": {
       const { pyproject, folder } = source;
       if (!pyproject.dynamicDependencies && !pyproject.uvSettings) {
-        const requirements = [...pyproject.dependencies, ...fastmcp];
-        return requirements.length === 0 ? [] : compile(uv, { requirements, constraints: [], flags: [] });
+        const chosen = [
+          ...extras.flatMap((name) => pyproject.extras.get(name) ?? []),
+          ...groups.flatMap((name) => pyproject.groups.get(name) ?? []),
+        ];
+        const requirements = [...expand(pyproject, [...pyproject.dependencies, ...chosen]), ...more];
+        return compileSome(uv, { requirements, constraints: limits, flags: addedFlags });
       }
-      await writeInput(uv, fastmcp, []);
+      await writeInput(uv, more, limits);
       return sandboxedCompile(
         uv,
-        [`${inside}/source/${posix.join(folder, "pyproject.toml")}`, `/input/requirements.txt`],
-        [],
+        [`${inside}/source/${posix.join(folder, posix.basename(pyproject.file))}`, `/input/requirements.txt`],
+        [
+          ...addedFlags,
+          ...extras.flatMap((name) => ["--extra", name]),
+          ...(limits.length > 0 ? ["--constraint", "/input/constraints.txt"] : []),
+        ],
       );
     }
   }
+}
+
+async function compileSome(uv: Uv, wanted: Wanted): Promise<Locked[]> {
+  return wanted.requirements.length === 0 ? [] : compile(uv, wanted);
+}
+
+/**
+ * Accepts of each distribution only the files whose hashes the project gives.
+ * Throws BuildError `hash_mismatch` where the index has none of them.
+ */
+function withHashes(locked: readonly Locked[], given: ReadonlyMap<string, readonly string[]>): Locked[] {
+  return locked.map((entry) => {
+    const asked = entry.name === null ? undefined : given.get(entry.name);
+    if (asked === undefined || entry.hashes.length === 0) return entry;
+    const hashes = entry.hashes.filter((hash) => asked.includes(hash));
+    if (hashes.length > 0) return { ...entry, hashes };
+    throw new BuildError(
+      "install",
+      "hash_mismatch",
+      `The package index has ${entry.requirement} with other hashes than the project asks for.`,
+      {
+        hint: `Somebody changed the release, or the hashes are of another one: look at where ${entry.name} comes from, then write its hashes anew.`,
+      },
+    );
+  });
 }
 
 async function compile(uv: Uv, wanted: Wanted): Promise<Locked[]> {
@@ -97,6 +168,8 @@ async function compile(uv: Uv, wanted: Wanted): Promise<Locked[]> {
       return parseLock(lock);
     }
     if (!wantsBuild(result.err)) throw uvFailure(uv, result, "The dependencies could not be resolved");
+    const other = await elsewhere(uv, result.err);
+    if (other) throw other;
     uv.context.say("a dependency has no ready wheel for this Python; it is built in the sandbox");
   }
   return sandboxedCompile(uv, [`/input/requirements.txt`], [...wanted.flags, ...constraint("/input")]);
@@ -116,14 +189,15 @@ async function sandboxedCompile(
     `${inside}/out/lock.txt`,
     ...inputs,
   ];
-  const result = await sandboxedUv(uv, { args, cwd: "source", network: true });
+  const result = await sandboxedUv(uv, { args, cwd: "source", network: true, env: versionEnv(uv) });
   if (result.code !== 0) throw uvFailure(uv, result, "The dependencies could not be resolved");
   return parseLock(await readInside(sandboxFolder(uv.context), "out/lock.txt"));
 }
 
 /** In the sandbox, because uv looks at the project's folder and starts a `.venv/bin/python` that it finds there. */
-async function exportLock(uv: Uv, folder: string): Promise<Locked[]> {
+async function exportLock(uv: Uv, folder: string, more: readonly string[]): Promise<Locked[]> {
   const flags = [
+    ...more,
     "--frozen",
     "--no-dev",
     "--no-emit-project",
@@ -148,10 +222,6 @@ async function exportLock(uv: Uv, folder: string): Promise<Locked[]> {
   });
   if (result.code !== 0) throw uvFailure(uv, result, "uv.lock could not be read");
   return parseLock(await readInside(sandboxFolder(uv.context), "out/lock.txt"));
-}
-
-export function sharedCache(uv: Uv): string {
-  return join(uv.context.services.cacheDir, "uv");
 }
 
 function compileFlags(uv: Uv): string[] {

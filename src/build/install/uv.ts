@@ -2,10 +2,9 @@ import { chmod, copyFile, cp, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { GuardRefused } from "../../upstream/guard.ts";
 import type { Proxy } from "../../upstream/proxy.ts";
-import { printable } from "../../lib/printable.ts";
-import { BuildError } from "../build.ts";
 import { keepTail, runChild, type ChildResult } from "../child.ts";
 import type { Interpreter } from "../plan/interpreter.ts";
+import type { Origin } from "../plan/requirements.ts";
 import type { Mount } from "../ports.ts";
 import type { StepContext } from "../services.ts";
 import { stripUserInfo } from "../source/url.ts";
@@ -18,6 +17,12 @@ export interface Uv {
   readonly indexes: Indexes;
   readonly proxy: Proxy;
   readonly interpreter: Interpreter;
+  /** Others that the project admits. */
+  readonly others: readonly Interpreter[];
+  /** Where the requirements stand, for the words of a failure. */
+  readonly origins: readonly Origin[];
+  /** The version for back-ends that would ask Git. */
+  readonly version: string;
   /** Makes the sandbox's folders; only once, because afterwards what lies in them is not to be trusted. */
   ready(): Promise<void>;
   /** One sandboxed command at a time: each runs under a uid of its own, and all write one cache. */
@@ -37,6 +42,7 @@ export async function trustedUv(uv: Uv, args: readonly string[], cacheDir: strin
   const { context, indexes, proxy } = uv;
   const folder = join(context.work, "uv");
   await mkdir(folder, { recursive: true });
+  const tell = teller(uv);
   return runChild({
     argv: [uv.program, ...args],
     cwd: folder,
@@ -52,7 +58,7 @@ export async function trustedUv(uv: Uv, args: readonly string[], cacheDir: strin
       ...(indexes.certificates === null ? {} : { SSL_CERT_FILE: indexes.certificates }),
     },
     signal: context.signal,
-    onLine: (stream, text) => stream === "err" && tell(uv, stream, text),
+    onLine: (stream, text) => stream === "err" && tell(stream, text),
   });
 }
 
@@ -62,6 +68,8 @@ export interface SandboxedUv {
   readonly cwd: string;
   readonly network: boolean;
   readonly env?: Readonly<Record<string, string>>;
+  /** Tells nothing while it runs; `uvFailure` then tells its end. */
+  readonly quiet?: boolean;
 }
 
 /** The folder that a sandboxed uv may write; mounted at `/build`. */
@@ -97,6 +105,7 @@ async function runSandboxed(uv: Uv, command: SandboxedUv): Promise<ChildResult &
     return `/links${i}`;
   });
   const kept = { out: "", err: "" };
+  const tell = teller(uv);
   const result = await context.services.sandbox.run({
     argv: ["/tools/uv", ...command.args],
     cwd: join(inside, command.cwd),
@@ -121,7 +130,7 @@ async function runSandboxed(uv: Uv, command: SandboxedUv): Promise<ChildResult &
     signal: context.signal,
     onLine(stream, text) {
       kept[stream] = keepTail(kept[stream], text);
-      tell(uv, stream, text);
+      if (command.quiet !== true) tell(stream, text);
     },
   });
   await context.disk.check();
@@ -130,59 +139,20 @@ async function runSandboxed(uv: Uv, command: SandboxedUv): Promise<ChildResult &
   return { ...result, ...kept };
 }
 
-/** Turns uv's failure into the sentence that its author needs. */
-export function uvFailure(uv: Uv, result: ChildResult, doing: string): BuildError {
-  // Much of it may be the author's own output: every pattern below takes time in proportion to its length.
-  const text = printable(stripUserInfo(result.err.replaceAll(`${uv.context.work}/`, "")), true).replace(
-    /\n{2,}/g,
-    "\n",
-  );
-  const refused = uv.refused();
-  if (refused && /403|refused|tunnel|proxy/i.test(text)) {
-    return new BuildError("install", "dependency_refused", refused.message, { cause: refused });
-  }
-  const causes = [...text.matchAll(/^[ ]{0,40}(?:cause:|╰─▶|├─▶|×)[ ]{0,40}(.*(?:\n {6,}.*)*)/gm)].map(
-    (match) => (match[1] ?? "").replace(/\s+/g, " ").trim(),
-  );
-  const first = /^error: (.*)$/m.exec(text)?.[1] ?? `uv ended with code ${result.code}`;
-  const hint = /^hint: (.*)$/m.exec(text)?.[1] ?? null;
-  for (const line of text.split("\n")) {
-    if (/^(?:error:|hint:| {1,40}cause:)/.test(line)) uv.context.say(line, "err");
-  }
-  const fail = (code: string, message: string, advice: string): BuildError =>
-    new BuildError("install", code, message, { hint: hint ?? advice, traceback: pythonTraceback(text) });
-  if (/No space left|Disk quota/i.test(text)) {
-    return fail("disk_full", "The disk of the machine that builds is full.", "Free space and deploy again.");
-  }
-  if (/Failed to build|Build backend failed|build_wheel|prepare_metadata|egg_info/i.test(text)) {
-    return fail(
-      "dependency_build_failed",
-      `${doing}: ${first}`,
-      "Look at the lines above; a release with wheels avoids the build.",
-    );
-  }
-  if (/No solution found|unsatisfiable|not found in the package registry/i.test(text)) {
-    return fail(
-      "dependencies_unresolvable",
-      causes.at(-1) ?? first,
-      "Change the named requirement and deploy again.",
-    );
-  }
-  if (/Failed to fetch|error sending request|dns error|connect|timed out|Network/i.test(text)) {
-    return fail(
-      "index_unreachable",
-      `${doing}: ${causes.at(-1) ?? first}`,
-      "Check that this machine reaches its package index.",
-    );
-  }
-  if (/Couldn't parse|Failed to parse|invalid|Expected/i.test(text)) {
-    return fail(
-      "requirements_invalid",
-      `${doing}: ${causes.at(-1) ?? first}`,
-      "Correct the requirement and deploy again.",
-    );
-  }
-  return fail("install_failed", `${doing}: ${causes.at(-1) ?? first}`, "Look at the lines above.");
+/** The cache that only trusted uv writes. */
+export function sharedCache(uv: Uv): string {
+  return join(uv.context.services.cacheDir, "uv");
+}
+
+/** Tells back-ends the version that they would ask Git for: a checkout has no tags. */
+export function versionEnv(uv: Uv): Record<string, string> {
+  const { version } = uv;
+  return {
+    SETUPTOOLS_SCM_PRETEND_VERSION: version,
+    PDM_BUILD_SCM_VERSION: version,
+    POETRY_DYNAMIC_VERSIONING_BYPASS: version,
+    UV_DYNAMIC_VERSIONING_BYPASS: version,
+  };
 }
 
 const commonEnv = {
@@ -238,13 +208,16 @@ async function openToAll(folder: string): Promise<void> {
   }
 }
 
-/** uv's own summary of a failure is told once, by `uvFailure`; paths of the platform are nobody's business. */
-function tell(uv: Uv, stream: "out" | "err", text: string): void {
-  if (text.trim() === "" || /^(?:error:|hint:|\s+cause:|Using (?:C?Python|Python) )/.test(text)) return;
-  uv.context.say(text.replaceAll(`${uv.context.work}/`, ""), stream);
-}
-
-function pythonTraceback(text: string): string | null {
-  const at = text.lastIndexOf("Traceback (most recent call last)");
-  return at < 0 ? null : text.slice(at).split("\n").slice(0, 40).join("\n").trim();
+/**
+ * Tells what uv says while it runs. From its `error:` on nothing: those words
+ * are told once, by `uvFailure`, where they are the end of a build. Paths of the
+ * platform are nobody's business.
+ */
+function teller(uv: Uv): (stream: "out" | "err", text: string) => void {
+  let failed = false;
+  return (stream, text) => {
+    failed ||= text.startsWith("error: ");
+    if (failed || text.trim() === "" || /^(?:hint:|Using (?:C?Python|Python) )/.test(text)) return;
+    uv.context.say(text.replaceAll(`${uv.context.work}/`, ""), stream);
+  };
 }

@@ -6,9 +6,10 @@ import { BuildError } from "../build.ts";
 import { runChild } from "../child.ts";
 import { sweep } from "../folders.ts";
 import { normalizeName } from "../plan/requirements.ts";
+import { uvFailure } from "./failure.ts";
 import { printLock, type Locked } from "./lock.ts";
 import { fileInside, filesInside } from "./outputs.ts";
-import { inputFolder, inside, sandboxedUv, sandboxFolder, uvFailure, type Uv } from "./uv.ts";
+import { inputFolder, inside, sandboxedUv, sandboxFolder, type Uv, versionEnv } from "./uv.ts";
 
 /** A wheel's file name (binary distribution format, "File name convention"). */
 const WHEEL_NAME = /^([A-Za-z0-9][\w.]*)-([\w.!+]+)(?:-\d[\w.]*)?-[\w.]+-[\w.]+-[\w.]+\.whl$/;
@@ -36,7 +37,7 @@ export async function buildWheels(uv: Uv, lock: readonly Locked[]): Promise<Buil
   await writeFile(join(inputFolder(uv.context), "wheels.txt"), printLock(entries));
   const env = `${inside}/env`;
   const made = await sandboxedUv(uv, {
-    args: ["venv", "--quiet", "--python", uv.interpreter.executable, env],
+    args: ["venv", "--quiet", "--clear", "--python", uv.interpreter.executable, env],
     cwd: "out",
     network: false,
   });
@@ -75,17 +76,13 @@ export async function buildWheels(uv: Uv, lock: readonly Locked[]): Promise<Buil
  */
 export async function buildProject(
   uv: Uv,
-  folder: string,
+  { folder, optional }: { readonly folder: string; readonly optional: boolean },
   target: string,
-  optional: boolean,
 ): Promise<boolean> {
   const project = posix.join("source", folder);
-  // A checkout has no tags, from which these back-ends would read the version.
-  const version = "0.0.0";
   const result = await sandboxedUv(uv, {
     args: [
       "build",
-      "--quiet",
       "--wheel",
       "--python",
       uv.interpreter.executable,
@@ -95,22 +92,22 @@ export async function buildProject(
     ],
     cwd: project,
     network: true,
-    env: {
-      SETUPTOOLS_SCM_PRETEND_VERSION: version,
-      PDM_BUILD_SCM_VERSION: version,
-      POETRY_DYNAMIC_VERSIONING_BYPASS: version,
-    },
+    env: versionEnv(uv),
+    // Copying every file is told line by line.
+    quiet: true,
   });
   const wheels = result.code === 0 ? await filesInside(sandboxFolder(uv.context), "out/project", ".whl") : [];
   const wheel = wheels[0];
   if (wheel === undefined) {
+    const failure = uvFailure(uv, result, "The project itself could not be built", true);
     if (!optional)
-      throw new BuildError("install", "project_build_failed", "The project itself could not be built.", {
-        traceback: result.err.trim().split("\n").slice(-20).join("\n") || null,
-        hint: "Look at the lines above; the build runs as uv build --wheel does.",
+      throw new BuildError("install", "project_build_failed", failure.message, {
+        traceback: failure.traceback,
+        hint: failure.hint,
+        cause: failure,
       });
-    uv.context.say(
-      "the project's own wheel could not be built; the checkout serves without its metadata and entry points",
+    uv.context.warn(
+      `the project's own wheel could not be built; the checkout serves without its metadata and entry points: ${failure.message}`,
     );
     return false;
   }

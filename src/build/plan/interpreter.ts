@@ -3,7 +3,7 @@ import { delimiter, join, posix } from "node:path";
 import { BuildError } from "../build.ts";
 import { runChild } from "../child.ts";
 import type { StepContext } from "../services.ts";
-import type { Pyproject } from "./pyproject.ts";
+import type { PythonWish } from "./dependencies.ts";
 import { readText } from "./text.ts";
 import { compareVersions, parseVersion, satisfies, type Version } from "./versions.ts";
 
@@ -32,24 +32,32 @@ print(json.dumps({
   "platform": "-".join([sys.implementation.cache_tag, sysconfig.get_platform(), *platform.libc_ver(), sys.abiflags]),
 }))`;
 
+/** What was chosen, and what else of this machine would do, newest first. */
+export interface Choice {
+  readonly interpreter: Interpreter;
+  readonly others: readonly Interpreter[];
+  readonly reason: string;
+}
+
 /**
  * The newest Python that the project can run on: on this machine, else the one
- * that `download` gets. Throws BuildError `python_unsatisfied`, naming what was
- * found, or `python_invalid` for a constraint that is none.
+ * that `download` gets, else the newest that all but `.python-version` admit.
+ * `wishes` are what other files ask for besides it. Throws BuildError `python_conflict` where no Python at all
+ * can satisfy them, `python_unsatisfied`, naming what was found, or
+ * `python_invalid` for a constraint that is none.
  */
 export async function chooseInterpreter(
   context: StepContext,
   root: string,
   entrypoint: string,
-  pyproject: Pyproject | null,
+  wishes: readonly PythonWish[],
   download: (request: string) => Promise<string | undefined>,
-): Promise<{ readonly interpreter: Interpreter; readonly reason: string }> {
-  const pinned = await pythonVersionFile(root, entrypoint);
-  const required = pyproject?.requiresPython ?? null;
-  const wanted = [
-    pinned && { from: pinned.file, range: pinned.version },
-    required !== null && { from: pyproject?.file ?? "pyproject.toml", range: required },
-  ].filter((want) => want !== null && want !== undefined && want !== false);
+): Promise<Choice> {
+  const pin = await pythonVersionFile(root, entrypoint);
+  const asked = [...(pin ? [{ from: pin.file, range: pin.version }] : []), ...wishes];
+  const wanted = asked.filter(
+    (one, i) => asked.findIndex((other) => other.from === one.from && other.range === one.range) === i,
+  );
   for (const want of wanted) {
     if (satisfies([3, 12, 0], want.range) !== undefined) continue;
     throw new BuildError(
@@ -62,18 +70,27 @@ export async function chooseInterpreter(
     );
   }
   const words = wanted.map((want) => `${want.from} asks for ${want.range}`).join(" and ");
-  const fits = (version: string): boolean => {
-    const parsed = parseVersion(version) ?? [];
-    return (
-      compareVersions(parsed, OLDEST) >= 0 && wanted.every((want) => satisfies(parsed, want.range) === true)
-    );
-  };
+  contradiction(wanted, words);
   const found = await interpreters(context);
-  const best = found.find(({ version }) => fits(version));
+  const fitting = found.filter(({ version }) => fits(version, wanted));
+  const [best, ...others] = fitting;
   if (best) {
     return {
       interpreter: best,
+      others,
       reason: `Python ${best.version}, the newest here${words ? ` that fits: ${words}` : "; the project asks for none"}`,
+    };
+  }
+  // A patch release in .python-version is what one developer had; its release line is what the code needs.
+  const loose = wanted.map((want) =>
+    isPatch(want.range) ? { ...want, range: want.range.replace(/\.\d+$/, "") } : want,
+  );
+  const [near, ...alike] = found.filter(({ version }) => fits(version, loose));
+  if (near) {
+    return {
+      interpreter: near,
+      others: alike,
+      reason: `Python ${near.version}: ${words}, which is not here, and this is the newest of the same release line`,
     };
   }
   const request = wanted.map((want) =>
@@ -81,21 +98,75 @@ export async function chooseInterpreter(
   );
   const downloaded = await download((request.length > 0 ? request : [">=3.10"]).join(","));
   const fetched = downloaded === undefined ? undefined : await probe(context, downloaded);
-  if (fetched && fits(fetched.version)) {
+  if (fetched && fits(fetched.version, wanted)) {
     return {
       interpreter: fetched,
+      others: [],
       reason: `Python ${fetched.version}, downloaded: ${words || "none was here"}`,
     };
   }
-  const here = found.map(({ version }) => version).join(", ") || "none";
+  // The file is what a developer had; what the project says it runs on is wider, and is kept.
+  const [wide, ...wider] = wishes.length > 0 ? found.filter(({ version }) => fits(version, wishes)) : [];
+  if (pin && wide) {
+    context.warn(`${pin.file} asks for Python ${pin.version}, which is neither here nor could be downloaded`);
+    return {
+      interpreter: wide,
+      others: wider,
+      reason: `Python ${wide.version}, the newest here that fits: ${wishes.map((want) => `${want.from} asks for ${want.range}`).join(" and ")}`,
+    };
+  }
+  const here = found.map(({ version }) => version);
   throw new BuildError(
     "plan",
     "python_unsatisfied",
-    `No Python fits: ${words || "3.10 or newer is needed"}. Found here: ${here}.`,
-    {
-      hint: "Widen requires-python or .python-version, or install such a Python on the machine that builds.",
-    },
+    `No Python fits: ${words || "3.10 or newer is needed"}. Found here: ${here.join(", ") || "none"}; none could be downloaded.`,
+    { hint: unsatisfiedHint(wanted, here) },
   );
+}
+
+/** A wish that names a patch release: `3.12.4`. */
+function isPatch(range: string): boolean {
+  return /^\d+\.\d+\.\d+$/.test(range);
+}
+
+function fits(version: string, wanted: readonly PythonWish[]): boolean {
+  const parsed = parseVersion(version) ?? [];
+  return (
+    compareVersions(parsed, OLDEST) >= 0 && wanted.every((want) => satisfies(parsed, want.range) === true)
+  );
+}
+
+/** Throws where no release that there is, or will be soon, satisfies all. */
+function contradiction(wanted: readonly PythonWish[], words: string): void {
+  const releases = Array.from({ length: 91 }, (_, minor) => minor + 9).flatMap((minor) =>
+    Array.from({ length: 40 }, (_, patch) => `3.${minor}.${patch}`),
+  );
+  const holds = (wish: PythonWish): boolean =>
+    releases.some((version) => satisfies(parseVersion(version) ?? [], wish.range));
+  if (wanted.length < 2 || !wanted.every(holds)) return;
+  if (releases.some((version) => wanted.every((want) => satisfies(parseVersion(version) ?? [], want.range))))
+    return;
+  const [first, ...rest] = wanted;
+  throw new BuildError("plan", "python_conflict", `No Python can be all of this: ${words}.`, {
+    hint: `Change ${first?.from} so that it agrees with ${rest.map((want) => want.from).join(" and ")}.`,
+  });
+}
+
+/** The edit that would make one of the interpreters here fit, where one edit does. */
+function unsatisfiedHint(wanted: readonly PythonWish[], here: readonly string[]): string {
+  for (const want of wanted) {
+    const version = here.find((one) =>
+      fits(
+        one,
+        wanted.filter((other) => other !== want),
+      ),
+    );
+    if (version === undefined) continue;
+    const minor = version.split(".").slice(0, 2).join(".");
+    const old = compareVersions(parseVersion(want.range) ?? OLDEST, OLDEST) < 0;
+    return `${old ? "MCP's libraries need Python 3.10 or newer. " : ""}Write ${/^\d/.test(want.range) ? minor : `>=${minor}`} where ${want.from} says ${want.range}, or install such a Python on the machine that builds.`;
+  }
+  return "Widen requires-python or .python-version, or install such a Python on the machine that builds.";
 }
 
 /** What looking for interpreters takes of the machine. */

@@ -1,8 +1,10 @@
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { parse } from "smol-toml";
 import { BuildError } from "../build.ts";
+import { poetryDependencies, poetryPython } from "./poetry.ts";
+import { normalizeName, requirementName, type Origin, type Requirements } from "./requirements.ts";
 import { readText } from "./text.ts";
-import { normalizeName, requirementName } from "./requirements.ts";
+import { lineOf, list, record, text } from "./values.ts";
 
 /** What a build reads in a pyproject.toml. */
 export interface Pyproject {
@@ -10,64 +12,135 @@ export interface Pyproject {
   readonly file: string;
   readonly name: string | null;
   readonly dependencies: readonly string[];
-  /** Every requirement named anywhere in it: extras, groups, Poetry's table. */
-  readonly mentions: ReadonlySet<string>;
+  /** Of `[project.optional-dependencies]` and Poetry's extras, by normalized name. */
+  readonly extras: ReadonlyMap<string, readonly string[]>;
+  /** Of `[dependency-groups]` and Poetry's groups. */
+  readonly groups: ReadonlyMap<string, readonly string[]>;
+  /** Poetry's own table, where `[project]` does not say the dependencies; null elsewhere. */
+  readonly poetry: Requirements | null;
+  /** True where the project is Poetry's, so that a poetry.lock is its lock. */
+  readonly isPoetry: boolean;
+  /** Names of what is installed without any extra or group. */
+  readonly main: ReadonlySet<string>;
   readonly requiresPython: string | null;
   readonly buildSystem: boolean;
   /** Dependencies that only the build back-end can tell. */
   readonly dynamicDependencies: boolean;
+  /** True where the version comes from Git's tags. */
+  readonly vcsVersion: boolean;
   /** Settings of uv (sources, indexes, overrides) that change how the dependencies are found. */
   readonly uvSettings: boolean;
+  readonly origins: readonly Origin[];
 }
+
+/** Build requirements that read the version from Git. */
+const VCS =
+  /^(?:hatch-vcs|setuptools-scm|versioningit|poetry-dynamic-versioning|uv-dynamic-versioning|versioneer|setuptools-git-versioning|dunamai|pdm-backend|flit-scm|incremental)$/;
 
 /** Reads `file` of the checkout. Throws BuildError `pyproject_invalid`. */
 export async function readPyproject(root: string, file: string): Promise<Pyproject> {
   let data: Record<string, unknown>;
+  let source: string;
   try {
-    const text = await readText(join(root, file));
     // A byte order mark is no TOML, but Windows editors write it and uv forgives it.
-    data = parse(text.replace(/^\uFEFF/, ""));
+    source = (await readText(join(root, file))).replace(/^\uFEFF/, "");
+    data = parse(source);
   } catch (error) {
     throw new BuildError("plan", "pyproject_invalid", `${file} cannot be read as TOML.`, {
       traceback: error instanceof Error ? error.message : null,
       hint: "Correct the file and deploy again.",
     });
   }
-  const project = table(data["project"]);
-  const tool = table(data["tool"]);
-  const uv = table(tool["uv"]);
-  const poetry = table(tool["poetry"]);
-  const dependencies = strings(project["dependencies"]);
-  const poetryDependencies = Object.keys(table(poetry["dependencies"])).filter((name) => name !== "python");
-  const mentions = [
-    ...dependencies,
-    ...Object.values(table(project["optional-dependencies"])).flatMap(strings),
-    ...Object.values(table(data["dependency-groups"])).flatMap(strings),
-    ...poetryDependencies,
-  ];
+  return pyprojectOf(data, source, file);
+}
+
+/** The project of a folder that has only setup.py or setup.cfg: all that is known is that a back-end can tell it. */
+export function legacyProject(file: string): Pyproject {
+  const none = pyprojectOf({}, "", file);
+  return { ...none, buildSystem: true, dynamicDependencies: true };
+}
+
+function pyprojectOf(data: Readonly<Record<string, unknown>>, source: string, file: string): Pyproject {
+  const project = record(data["project"]);
+  const tool = record(data["tool"]);
+  const uv = record(tool["uv"]);
+  const poetryTable = record(tool["poetry"]);
+  const dependencies = list(project["dependencies"]);
+  const dynamic = list(project["dynamic"]);
   const buildSystem = "build-system" in data;
+  const said = record(poetryTable["dependencies"]);
+  const isPoetry = "poetry" in tool;
+  const bare = !Array.isArray(project["dependencies"]);
+  const poetry =
+    isPoetry && bare && "dependencies" in poetryTable ? poetryDependencies(said, file, source) : null;
+  const main = [...dependencies, ...(poetry ? [...poetry.plain, ...poetry.fromSource] : [])];
+  const name = text(project["name"]) ?? text(poetryTable["name"]);
+  const requires = list(record(data["build-system"])["requires"]).map((one) => requirementName(one) ?? "");
   return {
     file,
-    name: typeof project["name"] === "string" ? normalizeName(project["name"]) : null,
+    name: name === null ? null : normalizeName(name),
     dependencies,
-    mentions: new Set(mentions.map(requirementName).filter((name) => name !== undefined)),
-    requiresPython: typeof project["requires-python"] === "string" ? project["requires-python"] : null,
+    extras: byName({ ...record(poetryTable["extras"]), ...record(project["optional-dependencies"]) }),
+    groups: byName({ ...poetryGroups(poetryTable, file, source), ...record(data["dependency-groups"]) }),
+    poetry,
+    isPoetry,
+    main: new Set(main.map(requirementName).filter((one) => one !== undefined)),
+    requiresPython: text(project["requires-python"]) ?? poetryPython(said),
     buildSystem,
     dynamicDependencies:
-      buildSystem &&
-      (strings(project["dynamic"]).includes("dependencies") ||
-        !("project" in data) ||
-        poetryDependencies.length > 0),
+      buildSystem && poetry === null && (dynamic.includes("dependencies") || !("project" in data)),
+    vcsVersion:
+      requires.some((one) => VCS.test(one)) &&
+      (dynamic.includes("version") || isPoetry || "setuptools_scm" in tool),
     uvSettings: ["sources", "index", "override-dependencies", "constraint-dependencies", "workspace"].some(
       (key) => key in uv,
     ),
+    origins: poetry?.origins ?? originsOf(dependencies, source, file),
   };
 }
 
-function table(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+/**
+ * What an extra or a group asks for, with the project's own extras that it names
+ * (`all = ["name[server]"]`) filled in.
+ */
+export function expand(pyproject: Pyproject, requirements: readonly string[], depth = 0): string[] {
+  return requirements.flatMap((one) => {
+    if (pyproject.name === null || requirementName(one) !== pyproject.name || depth > 8) return [one];
+    const names = /\[([^\]]*)\]/.exec(one)?.[1]?.split(",") ?? [];
+    return names.flatMap((extra) =>
+      expand(pyproject, pyproject.extras.get(normalizeName(extra.trim())) ?? [], depth + 1),
+    );
+  });
 }
 
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+function originsOf(requirements: readonly string[], source: string, file: string): Origin[] {
+  return requirements.flatMap((one) => {
+    const name = requirementName(one);
+    return name === undefined ? [] : [{ name, text: one, file, line: lineOf(source, one) }];
+  });
+}
+
+function byName(table: Readonly<Record<string, unknown>>): Map<string, readonly string[]> {
+  return new Map(Object.entries(table).map(([name, value]) => [normalizeName(name), list(value)]));
+}
+
+function poetryGroups(
+  poetry: Readonly<Record<string, unknown>>,
+  file: string,
+  source: string,
+): Record<string, readonly string[]> {
+  const groups = Object.entries(record(poetry["group"])).map(([name, value]): [string, readonly string[]] => {
+    const found = poetryDependencies(record(record(value)["dependencies"]), file, source);
+    return [name, [...found.plain, ...found.fromSource]];
+  });
+  return Object.fromEntries(groups);
+}
+
+/** The nearest project file of a folder and those above it, without reading it. */
+export function foldersUp(path: string): string[] {
+  const found: string[] = [];
+  for (let folder = posix.dirname(path); ; folder = posix.dirname(folder)) {
+    found.push(folder);
+    if (folder === ".") return found;
+  }
 }

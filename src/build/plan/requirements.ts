@@ -1,8 +1,7 @@
-import { join, posix } from "node:path";
+import { posix } from "node:path";
 import { BuildError } from "../build.ts";
-import { readText } from "./text.ts";
 
-/** A requirements file with everything that it includes, as one list. */
+/** Requirements as one list, from whatever file says them. */
 export interface Requirements {
   /** `name[extra]>=1; marker` lines, and links to ready wheels. */
   readonly plain: readonly string[];
@@ -13,6 +12,96 @@ export interface Requirements {
   readonly indexes: readonly string[];
   /** `true` after `--pre`. */
   readonly prereleases: boolean;
+  /** Hashes that the file itself gives (`sha256:…`), by the distribution's name. */
+  readonly hashes: ReadonlyMap<string, readonly string[]>;
+  /** Where each line stands, for whoever has to change it. */
+  readonly origins: readonly Origin[];
+}
+
+/** One requirement as its file has it. */
+export interface Origin {
+  readonly name: string;
+  readonly text: string;
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+/** Requirements while they are read. */
+export interface Collected {
+  plain: string[];
+  fromSource: string[];
+  constraints: string[];
+  indexes: string[];
+  prereleases: boolean;
+  hashes: Map<string, string[]>;
+  origins: Origin[];
+}
+
+/** The place of a line: `folder` is what its paths are relative to. */
+export interface Place {
+  readonly folder: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+export function noRequirements(): Collected {
+  return {
+    plain: [],
+    fromSource: [],
+    constraints: [],
+    indexes: [],
+    prereleases: false,
+    hashes: new Map(),
+    origins: [],
+  };
+}
+
+/** Two lists as one. */
+export function joined(a: Requirements, b: Requirements): Requirements {
+  return {
+    plain: [...a.plain, ...b.plain],
+    fromSource: [...a.fromSource, ...b.fromSource],
+    constraints: [...a.constraints, ...b.constraints],
+    indexes: [...a.indexes, ...b.indexes],
+    prereleases: a.prereleases || b.prereleases,
+    hashes: new Map([...a.hashes, ...b.hashes]),
+    origins: [...a.origins, ...b.origins],
+  };
+}
+
+/**
+ * Sorts one requirement into the list: a plain one, or one that only the
+ * sandbox may have. Throws BuildError `requirements_invalid` for a path that
+ * leaves the checkout.
+ */
+export function addRequirement(
+  found: Collected,
+  text: string,
+  place: Place,
+  hashes: readonly string[] = [],
+): void {
+  const requirement = text.replace(/\s+/g, " ").trim();
+  if (requirement === "") return;
+  if (text.length > LONGEST_LINE)
+    throw invalid(place.file, `has a line of more than ${LONGEST_LINE} characters`);
+  if (isMalformed(requirement)) throw malformed(requirement, place);
+  if (needsBuild(requirement)) found.fromSource.push(relocate(requirement, place));
+  else found.plain.push(requirement);
+  noteOrigin(found, requirement, place, hashes);
+}
+
+/** Notes where a requirement stands, and the hashes that stand with it. */
+export function noteOrigin(
+  found: Collected,
+  requirement: string,
+  place: Place,
+  hashes: readonly string[],
+): void {
+  const name = requirementName(requirement);
+  if (name === undefined) return;
+  found.origins.push({ name, text: requirement, file: place.file, line: place.line });
+  if (hashes.length > 0) found.hashes.set(name, [...(found.hashes.get(name) ?? []), ...hashes]);
 }
 
 /** A distribution's name as PEP 503 compares it. */
@@ -33,10 +122,12 @@ export function requirementName(requirement: string): string | undefined {
 
 const NAME = String.raw`[A-Za-z0-9][\w.-]*(?: ?\[[\w.,\- ]*\])?`;
 const VERSION = String.raw`(?:===|[<>=!~]=|[<>]) ?[\w.*+!-]+`;
+/** What a marker is written with (PEP 508): names, texts, comparisons; no address, no path. */
+const MARKER = String.raw`;[\w .'"<>=!~(),+*-]*`;
 /** `name[extra]>=1,<2 ; marker` (PEP 508), with single spaces. */
-const NAMED = new RegExp(`^${NAME} ?(?:\\(?${VERSION}(?: ?, ?${VERSION})*,?\\)?)? ?(?:;.*)?$`);
+const NAMED = new RegExp(`^${NAME} ?(?:\\(?${VERSION}(?: ?, ?${VERSION})*,?\\)?)? ?(?:${MARKER})?$`);
 /** An address of a ready wheel, with or without its name. */
-const WHEEL = new RegExp(`^(?:${NAME} ?@ ?)?https?://[^\\s;]+\\.whl(?:[?#]\\S*)?(?: ?;.*)?$`);
+const WHEEL = new RegExp(`^(?:${NAME} ?@ ?)?https?://[^\\s;]+\\.whl(?:[?#]\\S*)?(?: ?${MARKER})?$`);
 
 /**
  * True unless trusted uv may be handed this line: only a plain name with
@@ -54,132 +145,21 @@ export function needsBuild(requirement: string): boolean {
 /** Line ends of any kind and other controls. */
 // eslint-disable-next-line no-control-regex
 const UNUSUAL = /[\0-\x08\x0A-\x1F\x7F-\x9F\u2028\u2029]/;
-const LONGEST_LINE = 8192;
-
-/**
- * Reads a requirements file of a checkout (pip's format) without ever handing
- * the file itself to trusted uv, which builds editable paths whatever it is
- * told. Throws BuildError `requirements_invalid`.
- */
-export async function readRequirements(root: string, file: string): Promise<Requirements> {
-  const found = {
-    plain: [] as string[],
-    fromSource: [] as string[],
-    constraints: [] as string[],
-    indexes: [] as string[],
-    prereleases: false,
-  };
-  await readInto(found, root, file, false, new Set());
-  return found;
-}
-
-interface Collected {
-  plain: string[];
-  fromSource: string[];
-  constraints: string[];
-  indexes: string[];
-  prereleases: boolean;
-}
-
-async function readInto(
-  found: Collected,
-  root: string,
-  file: string,
-  constraint: boolean,
-  seen: Set<string>,
-): Promise<void> {
-  if (seen.has(file)) return;
-  seen.add(file);
-  const folder = posix.dirname(file);
-  for (const line of logicalLines(await textOf(root, file))) {
-    if (line.length > LONGEST_LINE) throw invalid(file, `has a line of more than ${LONGEST_LINE} characters`);
-    const option = /^(-{1,2}[A-Za-z][\w-]*)(?:[ =]+|(?=\S)|$)(.*)$/.exec(line);
-    if (!option) {
-      const requirement = line.replace(/ --hash[ =]\S+/g, "").trim();
-      if (constraint) found.constraints.push(requirement);
-      else if (needsBuild(requirement)) found.fromSource.push(relocate(requirement, folder, file));
-      else found.plain.push(requirement);
-      continue;
-    }
-    const value = (option[2] ?? "").trim();
-    switch (option[1]) {
-      case "-r":
-      case "--requirement":
-        await readInto(found, root, inside(folder, value, file), constraint, seen);
-        break;
-      case "-c":
-      case "--constraint":
-        await readInto(found, root, inside(folder, value, file), true, seen);
-        break;
-      case "-e":
-      case "--editable":
-        found.fromSource.push(relocate(value, folder, file));
-        break;
-      case "-i":
-      case "--index-url":
-        found.indexes.push("--default-index", httpUrl(value, file));
-        break;
-      case "--extra-index-url":
-        found.indexes.push("--index", httpUrl(value, file));
-        break;
-      case "-f":
-      case "--find-links":
-        found.indexes.push("--find-links", httpUrl(value, file));
-        break;
-      case "--pre":
-        found.prereleases = true;
-        break;
-      case "--no-binary":
-      case "--only-binary":
-      case "--prefer-binary":
-      case "--require-hashes":
-      case "--trusted-host":
-      case "--use-pep517":
-        break;
-      default:
-        throw invalid(file, `has the option ${option[1]}, which is not understood here`);
-    }
-  }
-}
-
-function logicalLines(text: string): string[] {
-  return (
-    text
-      .replace(/^\uFEFF/, "")
-      .replace(/\\(?:\r\n|\r|\n)/g, " ")
-      // All that any reader takes for the end of a line (uv: a carriage return too).
-      .split(/[\r\n\v\f\x85\u2028\u2029]/)
-      .map((line) =>
-        line
-          .replace(/\s+/g, " ")
-          .replace(/(?:^| )#.*$/, "")
-          .trim(),
-      )
-      .filter((line) => line !== "")
-  );
-}
-
-async function textOf(root: string, file: string): Promise<string> {
-  try {
-    return await readText(join(root, file));
-  } catch (error) {
-    throw invalid(file, `cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
-  }
-}
+export const LONGEST_LINE = 8192;
 
 /** A path that a file names, relative to the checkout; it must stay there. */
-function inside(folder: string, path: string, file: string): string {
-  const joined = posix.normalize(posix.join(folder, path));
-  if (path.startsWith("/") || joined === ".." || joined.startsWith("../")) {
+export function inside(folder: string, path: string, file: string): string {
+  const joinedPath = posix.normalize(posix.join(folder, path));
+  if (path.startsWith("/") || joinedPath === ".." || joinedPath.startsWith("../")) {
     throw invalid(file, `names ${path}, which is outside the repository`);
   }
-  return joined;
+  return joinedPath;
 }
 
-function relocate(requirement: string, folder: string, file: string): string {
+/** A requirement that needs a build, with its local folder relative to the checkout. */
+export function relocate(requirement: string, { folder, file, line }: Place): string {
   if (/^\w+\+|:\/\//.test(requirement)) {
-    if (/(?:^|\s|@\s*)file:/.test(requirement))
-      throw invalid(file, `names ${requirement}, which is outside the repository`);
+    if (/(?:^|\s|@\s*)file:/.test(requirement)) throw fileAddress(requirement, file, line);
     return requirement;
   }
   const [path = "", marker = ""] = requirement.split(/(?=\s*;)/, 2);
@@ -188,13 +168,45 @@ function relocate(requirement: string, folder: string, file: string): string {
   return `./${inside(folder, bare.trim(), file)}${extras}${marker}`;
 }
 
-function httpUrl(value: string, file: string): string {
-  if (!/^https?:\/\//.test(value))
-    throw invalid(file, `names the index ${value}, which is not an http(s) address`);
-  return value;
+/** What is neither a requirement nor a path or an address: nobody could build it. */
+function isMalformed(requirement: string): boolean {
+  return needsBuild(requirement) && !UNUSUAL.test(requirement) && !/[/\\@:$]|^\./.test(requirement);
 }
 
-function invalid(file: string, what: string, cause?: unknown): BuildError {
+function malformed(requirement: string, { file, line }: Place): BuildError {
+  const [, name = "", operator = "", rest = ""] =
+    /^([A-Za-z0-9][\w.-]{0,200}) ?([<>=!~]{0,3}) ?([\w.*+!-]{0,100})$/.exec(requirement) ?? [];
+  const meant = { "=>": ">=", "=<": "<=", "=": "==", "": "==", "===": "===" }[operator];
+  return new BuildError(
+    "plan",
+    "requirements_invalid",
+    `Line ${line} of ${file}, ${requirement.slice(0, 200)}, is no requirement.`,
+    {
+      hint:
+        name !== "" && rest !== "" && meant !== undefined
+          ? `Change line ${line} of ${file} to ${name}${meant}${rest}.`
+          : "Write it like name==1.2, name>=1.2,<2 or name[extra].",
+    },
+  );
+}
+
+/** What `pip freeze` writes in a Conda environment, among others. */
+function fileAddress(requirement: string, file: string, line: number): BuildError {
+  const name = /^([\w.-]+(?:\[[^\]]*\])?) ?@/.exec(requirement)?.[1];
+  return new BuildError(
+    "plan",
+    "requirements_invalid",
+    `Line ${line} of ${file} names ${requirement}, which lies on somebody's machine and not in the repository.`,
+    {
+      hint:
+        name === undefined
+          ? "Take the line out, or commit what it names and give its path in the repository."
+          : `Change line ${line} of ${file} to ${name}, or write the whole file anew: pip list --format=freeze > ${file}`,
+    },
+  );
+}
+
+export function invalid(file: string, what: string, cause?: unknown): BuildError {
   return new BuildError("plan", "requirements_invalid", `${file} ${what}.`, {
     hint: "Correct the file and deploy again.",
     cause,

@@ -10,7 +10,9 @@ export async function readText(path: string): Promise<string> {
     const found = await file.stat();
     if (!found.isFile()) throw new Error("it is not a plain file");
     if (found.size > LARGEST) throw new Error("it is larger than 1 MiB");
-    return await file.readFile("utf8");
+    const bytes = await file.readFile();
+    // PowerShell's `>` writes UTF-16 with a byte order mark.
+    return bytes[0] === 0xff && bytes[1] === 0xfe ? bytes.toString("utf16le") : bytes.toString("utf8");
   } finally {
     await file.close();
   }

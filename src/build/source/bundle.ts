@@ -4,6 +4,7 @@ import { BuildError } from "../build.ts";
 import type { StepContext } from "../services.ts";
 import { git } from "./git.ts";
 import type { FetchedSource } from "./remote.ts";
+import { versionDescribed } from "./version.ts";
 
 /**
  * Unpacks an uploaded Git bundle into the work folder. Throws BuildError
@@ -48,5 +49,17 @@ export async function openBundle(
     });
   }
   context.say(`unpacked the uploaded bundle at ${bundle.commit}`);
-  return { repository, commit: bundle.commit, ref: bundle.ref };
+  // What `git describe` said where the history is; the upload has none.
+  const described = await git(call, [
+    "for-each-ref",
+    "--count=1",
+    "--format=%(refname:lstrip=4)",
+    "refs/bundle/offing/describe",
+  ]);
+  return {
+    repository,
+    commit: bundle.commit,
+    ref: bundle.ref,
+    version: versionDescribed(described.out.trim()),
+  };
 }

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { BuildError } from "../build.ts";
 import type { StepContext } from "../services.ts";
@@ -13,22 +13,41 @@ interface Entry {
   readonly path: string;
 }
 
+/** What a commit names and the checkout has not. Paths are relative to it. */
+export interface Absent {
+  /** Files whose content Git LFS keeps elsewhere. */
+  readonly pointers: readonly string[];
+  /** Submodules, whose folders stay empty. */
+  readonly submodules: readonly string[];
+}
+
 /** A link's target is at most a path (PATH_MAX). */
 const LONGEST_LINK = 4096;
 
 /**
- * Writes the tree of a commit to `folder`, without `.git`. Every symbolic link
- * must stay within the tree. Returns the first line of the commit's message.
+ * Writes the tree of a commit to `folder`, without `.git` and without committed
+ * virtual environments, which are another machine's. Every symbolic link must
+ * stay within the tree. Returns the first line of the commit's message, and what
+ * the tree lacks.
  * Throws BuildError `symlink_escapes`, `name_unsupported`, `source_too_large`.
  */
-export async function checkout(context: StepContext, source: FetchedSource, folder: string): Promise<string> {
+export async function checkout(
+  context: StepContext,
+  source: FetchedSource,
+  folder: string,
+): Promise<{ readonly subject: string } & Absent> {
   const call = { context, repository: source.repository, quiet: true, encoding: "latin1" } as const;
   const listed = await git(call, ["ls-tree", "-r", "-z", "-l", "--full-tree", source.commit]);
   if (listed.code !== 0) throw new Error(`git ls-tree failed: ${listed.err}`);
-  const entries = listed.out
+  const all = listed.out
     .split("\0")
     .map(parseEntry)
     .filter((entry) => entry !== undefined);
+  const environments = environmentsOf(all);
+  const entries = all.filter((entry) => !environments.some((path) => entry.path.startsWith(`${path}/`)));
+  for (const path of environments) {
+    context.say(`${words(path)} is a committed virtual environment of another machine; it is left out`);
+  }
   const total = entries.reduce((sum, entry) => sum + entry.size, 0);
   if (total > context.limits.diskBytes) {
     throw new BuildError(
@@ -36,7 +55,7 @@ export async function checkout(context: StepContext, source: FetchedSource, fold
       "source_too_large",
       `The checkout has ${Math.round(total / 1024 ** 2)} MiB.`,
       {
-        hint: "Keep large files out of the repository.",
+        hint: `Keep large files out of the repository: ${largest(entries)}.`,
       },
     );
   }
@@ -51,8 +70,11 @@ export async function checkout(context: StepContext, source: FetchedSource, fold
       },
     );
   }
-  for (const { path } of entries.filter((entry) => entry.mode === "160000")) {
-    context.say(`the submodule ${words(path)} is not fetched; its folder stays empty`);
+  const submodules = entries
+    .filter((entry) => entry.mode === "160000")
+    .map(({ path }) => words(path) ?? path);
+  for (const path of submodules) {
+    context.warn(`the submodule ${path} is not fetched; its folder stays empty`);
   }
   const links = new Map<string, string>();
   for (const entry of entries.filter((candidate) => candidate.mode === "120000")) {
@@ -68,16 +90,69 @@ export async function checkout(context: StepContext, source: FetchedSource, fold
   await mkdir(folder, { recursive: true });
   // An index of our own, so that two builds of one mirror do not meet.
   const env = { GIT_INDEX_FILE: join(context.work, "index"), GIT_WORK_TREE: folder };
-  for (const args of [
-    ["read-tree", source.commit],
-    ["checkout-index", "--all", "--force", `--prefix=${folder}/`],
+  const left = all.filter((entry) => !entries.includes(entry)).map(({ path }) => path);
+  for (const { args, input } of [
+    { args: ["read-tree", source.commit], input: undefined },
+    {
+      args: ["update-index", "-z", "--force-remove", "--stdin"],
+      input: left.map((path) => `${path}\0`).join(""),
+    },
+    { args: ["checkout-index", "--all", "--force", `--prefix=${folder}/`], input: undefined },
   ]) {
-    const done = await git({ ...call, env }, args);
+    if (input === "") continue;
+    const done = await git(
+      { ...call, env, ...(input === undefined ? {} : { input: Buffer.from(input, "latin1") }) },
+      args,
+    );
     if (done.code !== 0) throw new Error(`git ${args[0]} failed: ${done.err}`);
   }
   const subject = await git({ ...call, encoding: "utf8" }, ["log", "-1", "--format=%s", source.commit]);
   context.say(`${entries.length} files, ${Math.ceil(total / 1024)} KiB`);
-  return subject.out.trim();
+  return { subject: subject.out.trim(), pointers: await pointersOf(entries, folder), submodules };
+}
+
+/** The three largest files, with their sizes. */
+function largest(entries: readonly Entry[]): string {
+  return entries
+    .toSorted((a, b) => b.size - a.size)
+    .slice(0, 3)
+    .map(({ path, size }) => `${words(path)} has ${Math.round(size / 1024 ** 2)} MiB`)
+    .join(", ");
+}
+
+/** The first line of what Git LFS commits in a file's place (its specification, version 1). */
+const POINTER = "version https://git-lfs.github.com/spec/v1\n";
+
+/** Plain files of a checkout that are Git LFS pointers: known by their content, whatever .gitattributes says. */
+async function pointersOf(entries: readonly Entry[], folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const { path, mode, size } of entries) {
+    // The specification keeps them below 1024 bytes.
+    if (!mode.startsWith("100") || size < POINTER.length || size > 1024) continue;
+    const file = await open(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(path, "latin1")]));
+    try {
+      const { buffer } = await file.read(Buffer.alloc(POINTER.length), 0, POINTER.length, 0);
+      if (buffer.toString("latin1") === POINTER) found.push(words(path) ?? path);
+    } finally {
+      await file.close();
+    }
+  }
+  return found;
+}
+
+/**
+ * Folders that are virtual environments: `pyvenv.cfg` is in them, or installed
+ * packages where an environment has them. Outermost ones only.
+ */
+function environmentsOf(entries: readonly Entry[]): string[] {
+  const found = new Set<string>();
+  for (const { path } of entries) {
+    const folder = /^(.+?)\/(?:pyvenv\.cfg$|lib\/python3\.\d+\/site-packages\/|Lib\/site-packages\/)/.exec(
+      path,
+    )?.[1];
+    if (folder !== undefined && folder !== "") found.add(folder);
+  }
+  return [...found].filter((path) => ![...found].some((other) => path.startsWith(`${other}/`)));
 }
 
 function escapes(path: string, target: string): BuildError {

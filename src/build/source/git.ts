@@ -10,7 +10,7 @@ export interface GitCall {
   /** The bare repository, or null for a command that needs none. */
   readonly repository: string | null;
   readonly env?: Readonly<Record<string, string>>;
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   /** How `out` is decoded: `latin1` where names of files must stay apart byte for byte. */
   readonly encoding?: "utf8" | "latin1";
   /** Whether what git says about its progress goes to the log. */

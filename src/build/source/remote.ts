@@ -9,6 +9,7 @@ import type { StepContext } from "../services.ts";
 import { type DeployKey, deployKey } from "./deploy-key.ts";
 import { git, networkEnv } from "./git.ts";
 import { parseGitUrl, stripUserInfo, type GitAddress } from "./url.ts";
+import { type Tag, versionOf } from "./version.ts";
 
 /** An exact commit, in a bare repository on this machine. */
 export interface FetchedSource {
@@ -16,6 +17,8 @@ export interface FetchedSource {
   readonly commit: string;
   /** The full name of the ref, or null when a commit was asked for. */
   readonly ref: string | null;
+  /** The version that tags give the commit (PEP 440), or null. */
+  readonly version: string | null;
 }
 
 const COMMIT = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/;
@@ -44,7 +47,12 @@ export async function fetchRemote(
     onLimit: () => (tooLarge = true),
   });
   const failure = (result: ChildResult): BuildError => {
-    if (refused) return new BuildError("source", "source_refused", refused.message, { cause: refused });
+    if (refused) {
+      return new BuildError("source", "source_refused", refused.message, {
+        hint: `Deploy from a public address, or let an admin of the organization allow ${address.host}:${address.port} with --allow-private.`,
+        cause: refused,
+      });
+    }
     if (tooLarge) return tooLargeError(context);
     return explain(result.err, address, key);
   };
@@ -63,6 +71,7 @@ class Remote {
   readonly #env: Record<string, string>;
   readonly #failure: (result: ChildResult) => BuildError;
   readonly #mirror: string;
+  #tags: readonly Tag[] = [];
 
   constructor(
     context: StepContext,
@@ -88,13 +97,13 @@ class Remote {
       say(`${found.ref ?? "commit"} at ${this.#address.url} is ${found.commit}`);
       if (await this.#has(found.commit)) say("this commit is here already");
       else await this.#fetchCommit(found.commit, wanted);
-      return { repository: this.#mirror, ...found };
+      return { repository: this.#mirror, ...found, version: versionOf(this.#tags, found.commit) };
     }
     // A shortened commit, or one that no ref names: only the whole history can tell.
     const commit = /^[0-9a-f]{7,}$/.test(wanted ?? "") ? await this.#search(wanted ?? "") : undefined;
     if (commit === undefined) throw refNotFound(wanted, this.#address.url);
     say(`${wanted} is ${commit}`);
-    return { repository: this.#mirror, commit, ref: null };
+    return { repository: this.#mirror, commit, ref: null, version: versionOf(this.#tags, commit) };
   }
 
   /** Asks the host which commit a branch, a tag or HEAD is, without fetching anything. */
@@ -106,7 +115,14 @@ class Remote {
           ? [wanted, `${wanted}^{}`]
           : [`refs/heads/${wanted}`, `refs/tags/${wanted}`, `refs/tags/${wanted}^{}`];
     if (wanted !== null && !validRef(wanted)) throw refNotFound(wanted, this.#address.url);
-    const result = await this.#dial(["ls-remote", "--symref", "--", this.#address.url, ...names]);
+    const result = await this.#dial([
+      "ls-remote",
+      "--symref",
+      "--",
+      this.#address.url,
+      ...names,
+      "refs/tags/*",
+    ]);
     if (result.code !== 0) throw this.#failure(result);
     const commits = new Map<string, string>();
     let head: string | null = null;
@@ -116,6 +132,11 @@ class Remote {
       const [commit, name] = line.split("\t");
       if (commit && name && COMMIT.test(commit)) commits.set(name, commit);
     }
+    this.#tags = [...commits].flatMap(([name, commit]) =>
+      name.startsWith("refs/tags/") && !name.endsWith("^{}")
+        ? [{ name: name.slice("refs/tags/".length), commit: commits.get(`${name}^{}`) ?? commit }]
+        : [],
+    );
     if (names[0] === "HEAD") {
       const commit = commits.get("HEAD");
       if (commit) return { commit, ref: head };

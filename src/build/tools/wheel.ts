@@ -138,39 +138,20 @@ async function byPip(
   return undefined;
 }
 
-/** An index's page of one project (PEP 503), where the index is at last found. Throws what the connection says, without a secret. */
-export async function indexPage(
-  indexes: Pick<Indexes, "index" | "certificates">,
-  project: string,
-  signal: AbortSignal,
-): Promise<void> {
-  await asking(indexes, async (dispatcher) => {
-    const response = await get(pageOf(indexes, project), dispatcher, signal);
-    await response.body?.cancel();
+/**
+ * Asks for an address as a tool's wheel is asked for, and reads no more than
+ * that there is an answer. Rejects with ToolMissing, whose words hold no secret,
+ * or with the signal's reason.
+ */
+export async function reach(url: URL, certificates: string | null, signal: AbortSignal): Promise<void> {
+  await asking(certificates, signal, async (dispatcher) => {
+    await (await get(url, dispatcher, signal)).body?.cancel();
   });
 }
 
-function pageOf({ index }: Pick<Indexes, "index">, project: string): URL {
+/** Where an index lists a project (PEP 503). */
+export function pageOf(index: string, project: string): URL {
   return new URL(`${index.replace(/\/$/, "")}/${project}/`);
-}
-
-/** With connections that trust what pip was told to trust; they end with `work`. */
-async function asking<T>(
-  { certificates }: Pick<Indexes, "certificates">,
-  work: (dispatcher: Agent) => Promise<T>,
-): Promise<T> {
-  const authorities = certificates && (await readFile(certificates, "utf8").catch(() => null));
-  const dispatcher = new Agent({
-    connect: { ca: [...rootCertificates, ...(authorities ? [authorities] : [])] },
-  });
-  try {
-    return await work(dispatcher);
-  } catch (error) {
-    signalOf(error);
-    throw error;
-  } finally {
-    await dispatcher.destroy();
-  }
 }
 
 async function fromIndex(
@@ -179,13 +160,8 @@ async function fromIndex(
   indexes: Indexes,
   wheel: Wheel,
 ): Promise<Buffer> {
-  const authorities =
-    indexes.certificates && (await readFile(indexes.certificates, "utf8").catch(() => null));
-  const dispatcher = new Agent({
-    connect: { ca: [...rootCertificates, ...(authorities ? [authorities] : [])] },
-  });
-  const page = new URL(`${indexes.index.replace(/\/$/, "")}/${tool.package}/`);
-  try {
+  const page = pageOf(indexes.index, tool.package);
+  return asking(indexes.certificates, context.signal, async (dispatcher) => {
     const listed = await get(page, dispatcher, context.signal);
     const links = (await read(listed)).toString("utf8").matchAll(/href="([^"]+)"/g);
     const base = new URL(listed.url);
@@ -200,8 +176,23 @@ async function fromIndex(
     if (found !== wheel.sha256)
       throw new Error(`${wheel.file} from ${link.host} has the wrong SHA-256 ${found}`);
     return bytes;
+  });
+}
+
+/** With connections that trust what pip was told to trust; they end with `work`. */
+async function asking<T>(
+  certificates: string | null,
+  signal: AbortSignal,
+  work: (dispatcher: Agent) => Promise<T>,
+): Promise<T> {
+  const authorities = certificates && (await readFile(certificates, "utf8").catch(() => null));
+  const dispatcher = new Agent({
+    connect: { ca: [...rootCertificates, ...(authorities ? [authorities] : [])] },
+  });
+  try {
+    return await work(dispatcher);
   } catch (error) {
-    context.signal.throwIfAborted();
+    signal.throwIfAborted();
     const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : "";
     throw new ToolMissing(`${error instanceof Error ? error.message : String(error)}${cause}`, {
       cause: error,

@@ -10,7 +10,7 @@ import { bundleFolder } from "../bundle.ts";
 import { followBuildLog, lineText } from "../build-log.ts";
 import { type Command, text } from "../command.ts";
 import { type CliContext, serverOf, UsageError } from "../context.ts";
-import { duration, print, printJson, red, say } from "../output.ts";
+import { duration, print, printJson, red, say, visible } from "../output.ts";
 
 type Source = Given<Routes["startBuild"]>["source"];
 
@@ -22,6 +22,7 @@ export const deploy: Command = {
   flags: {
     server: { type: "string" },
     entrypoint: { type: "string" },
+    "dependency-file": { type: "string" },
     ref: { type: "string" },
     "allow-private": { type: "boolean" },
   },
@@ -31,6 +32,7 @@ export const deploy: Command = {
     const at = await serverOf(cli, text(flags, "server") ?? slugOf(given));
     const { source, clean } = await toSource(cli, at.organization, given, ref);
     const entrypoint = text(flags, "entrypoint");
+    const dependencyFile = text(flags, "dependency-file");
     try {
       const started = await cli.client.call(
         "startBuild",
@@ -40,6 +42,7 @@ export const deploy: Command = {
           source,
           allowPrivate: flags["allow-private"] === true,
           ...(entrypoint === undefined ? {} : { entrypoint }),
+          ...(dependencyFile === undefined ? {} : { dependencyFile }),
         },
         { idempotencyKey: randomUUID() },
       );
@@ -59,10 +62,12 @@ export const deploy: Command = {
           durationMs: build.durationMs,
           capabilities: build.capabilities,
           ...(build.error ? { error: build.error } : {}),
+          ...(build.warnings.length > 0 ? { warnings: build.warnings } : {}),
         });
       } else if (build.status === "succeeded") {
         say(`\nLive in ${duration(build.durationMs)} with ${build.capabilities} capabilities:`);
         print(endpoint ?? "");
+        for (const warning of build.warnings) say(red(`warning: ${visible(warning)}`));
         say(`Call it: ./offing tools ${at.organization}/${at.server}`);
       } else {
         say(

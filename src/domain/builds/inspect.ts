@@ -1,36 +1,61 @@
 import { BuildError } from "../../build/build.ts";
-import type { Inspector } from "../../build/ports.ts";
+import type { Inspected, InspectRequest, Inspector } from "../../build/ports.ts";
 import { messageOf } from "../../lib/log.ts";
-import { type Runner, StartError } from "../../runner/runner.ts";
+import { type Isolation, type Runner, StartError } from "../../runner/runner.ts";
 import { discover } from "../../upstream/discover.ts";
 import type { Pools } from "../../upstream/pool.ts";
+
+/** With which variables a build is inspected, and what its failures name. */
+export interface Inspection {
+  readonly scope: "production" | "preview";
+  /** The immutable set that the build took when it started. */
+  readonly variables: string | null;
+  readonly server: string;
+  /** The command that builds the same source again. */
+  readonly again: string;
+}
+
+export interface InspectorOptions {
+  readonly runner: Runner;
+  readonly pools: Pools;
+  /** How long the inspected instance is kept for the first call. */
+  readonly keepMs: number;
+  inspection(request: InspectRequest): Promise<Inspection>;
+}
 
 /**
  * Starts an artifact as any instance and discovers it. The lease is kept for a
  * while after, so that the inspected instance is the first warm one.
  */
-export function createInspector(runner: Runner, pools: Pools, keepMs: number): Inspector & { close(): void } {
+export function createInspector(options: InspectorOptions): Inspector & { close(): void } {
+  const { runner, pools, keepMs } = options;
   const kept = new Map<NodeJS.Timeout, () => void>();
   return {
-    async inspect(artifact, request) {
+    async inspect(artifact, request): Promise<Inspected> {
+      const inspection = await options.inspection(request);
       const target = {
         organization: request.organization,
         server: request.server,
         artifact: artifact.digest,
-        scope: "production",
+        scope: inspection.scope,
+        variables: inspection.variables,
       };
       const lease = await runner.acquire(target).catch((error: unknown) => {
-        throw startFailure(error);
+        throw startFailure(error, inspection, runner.isolation);
       });
       try {
         const signal = AbortSignal.any([request.signal, lease.lost]);
-        const manifest = await discover(pools.at(lease.address), { signal });
+        const problems: string[] = [];
+        const manifest = await discover(pools.at(lease.address), {
+          signal,
+          onProblem: ({ method, message }) => problems.push(`${method} could not be read whole: ${message}`),
+        });
         const timer = setTimeout(() => {
           kept.delete(timer);
           lease.release();
         }, keepMs);
         kept.set(timer, () => lease.release());
-        return manifest;
+        return { manifest, description: lease.description, problems };
       } catch (error) {
         lease.release();
         if (request.signal.aborted) throw error;
@@ -40,7 +65,7 @@ export function createInspector(runner: Runner, pools: Pools, keepMs: number): I
           "discovery_failed",
           `the server started, but did not say what it offers: ${messageOf(error)}${lost}`,
           {
-            hint: "a lifespan or middleware of the server may be failing; its log is in: ./offing logs SERVER",
+            hint: `a lifespan or middleware of the server may be failing; its log is in: ./offing logs ${inspection.server}`,
             cause: error,
           },
         );
@@ -56,12 +81,39 @@ export function createInspector(runner: Runner, pools: Pools, keepMs: number): I
   };
 }
 
-function startFailure(error: unknown): unknown {
+function startFailure(error: unknown, inspection: Inspection, isolation: Isolation): unknown {
   if (!(error instanceof StartError)) return error;
   const output = error.traceback === null && error.output.length > 0 ? error.output.join("\n") : null;
-  return new BuildError("inspect", `start_${error.reason}`, error.message, {
+  const { missing } = error;
+  const code = missing.length > 0 ? "variable_missing" : (error.code ?? `start_${error.reason}`);
+  return new BuildError("inspect", code, error.message, {
     traceback: error.traceback ?? output,
-    hint: error.hint,
+    hint: hintOf(error, inspection, isolation),
+    missing,
     cause: error,
   });
+}
+
+/** What the code's own side could not know: the server's name, and what this machine lets out. */
+function hintOf(error: StartError, inspection: Inspection, isolation: Isolation): string | null {
+  const { server, scope, again } = inspection;
+  if (error.missing.length > 0) {
+    if (scope === "preview") {
+      return (
+        "Previews have no variables, so that a branch's code never sees those of production: " +
+        "read it with a default, so that the code also starts without it."
+      );
+    }
+    const values = error.missing.map((name) => `${name}=…`).join(" ");
+    return `Set it: ./offing env set ${server} ${values}\nThen deploy again: ${again}`;
+  }
+  const hint = error.hint?.replace(/(\.\/offing [a-z ]+) SERVER\b/g, `$1 ${server}`) ?? null;
+  if (error.code !== "connection_failed") return hint;
+  const egress = {
+    filtered: "Instances reach public addresses from here; private and local ones are blocked.",
+    proxy:
+      "On this machine instances reach the outside by a guarded HTTP proxy only, so that a database is out of reach.",
+    none: "On this machine instances have no network at all; the start-up message of ./offing up says why.",
+  }[isolation.egress];
+  return hint === null ? egress : `${hint} ${egress}`;
 }

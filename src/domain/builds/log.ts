@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { BuildEvent } from "../../build/build.ts";
 import { steps } from "../../build/build.ts";
 import type { Services } from "../context.ts";
@@ -97,6 +98,13 @@ export async function openBuildLog(
         await step(event.step)
           .set({ status: "succeeded", duration_ms: event.durationMs, reused: event.reused })
           .execute();
+      } else if (event.type === "warning") {
+        await db
+          .updateTable("builds")
+          .set({ warnings: sql<string>`warnings || ${JSON.stringify([event.text])}::jsonb` })
+          .where("organization", "=", organization)
+          .where("id", "=", build)
+          .execute();
       } else {
         await db
           .updateTable("builds")
@@ -109,7 +117,13 @@ export async function openBuildLog(
     },
     async failStep(name) {
       await flush();
-      await step(name).set({ status: "failed" }).execute();
+      const now = new Date(services.clock.now());
+      await step(name)
+        .set({
+          status: "failed",
+          duration_ms: sql<number>`greatest(0, round(extract(epoch from ${now}::timestamptz - started_at) * 1000))`,
+        })
+        .execute();
     },
   };
 }

@@ -46,6 +46,7 @@ export async function runBuild(
       build,
       server: row.server,
       entrypoint: row.entrypoint,
+      dependencyFile: row.dependency_file,
       source: await toBuildSource(ctx, organization, row.source as StoredSource),
       signal: AbortSignal.any([cancel.signal, input.signal]),
     };
@@ -80,11 +81,28 @@ async function claim(ctx: Context, organization: string, build: string) {
       status: "building",
       attempts: e("attempts", "+", 1),
       started_at: new Date(ctx.clock.now()),
+      warnings: JSON.stringify([]),
+      // Taken once: what is set from now on is for the next build, also when this one begins anew.
+      variable_set: e
+        .case()
+        .when("attempts", ">", 0)
+        .then(e.ref("variable_set"))
+        .else(
+          e
+            .selectFrom("variable_sets as s")
+            .select("s.id")
+            .whereRef("s.organization", "=", "builds.organization")
+            .whereRef("s.server", "=", "builds.server")
+            .where("s.scope", "=", "production")
+            .orderBy("s.seq", "desc")
+            .limit(1),
+        )
+        .end(),
     }))
     .where("organization", "=", organization)
     .where("id", "=", build)
     .where("status", "in", ["queued", "building"])
-    .returning(["server", "source", "entrypoint", "attempts"])
+    .returning(["server", "source", "entrypoint", "dependency_file", "attempts"])
     .executeTakeFirst();
 }
 
@@ -152,11 +170,12 @@ async function fail(
     message: known?.message ?? `something went wrong here: ${messageOf(error)}`,
     traceback: known?.traceback ?? null,
     hint: known?.hint ?? null,
+    missing: known?.missing ?? [],
   };
   if (failure.traceback)
     for (const text of failure.traceback.split("\n")) say(ctx, log, failure.step, text, "err");
   say(ctx, log, failure.step, failure.message, "err");
-  if (failure.hint) say(ctx, log, failure.step, failure.hint, "info");
+  for (const text of failure.hint?.split("\n") ?? []) say(ctx, log, failure.step, text);
   await log.failStep(failure.step);
   await write(ctx, organization, async ({ tx, audit }) => {
     const failed = await tx

@@ -2,8 +2,9 @@ import type { Given, Output } from "../../contract/route.ts";
 import type { Routes } from "../../contract/routes.ts";
 import { newId } from "../../lib/ids.ts";
 import { storableJson } from "../../store/storable.ts";
-import { inOrganization, mayDiscover, requirePermission, requireRole } from "../authorize.ts";
+import { inOrganization, requireRole } from "../authorize.ts";
 import { actorId, type Context } from "../context.ts";
+import { findOrMakeServer } from "../servers/find-or-make.ts";
 import { type Write, write } from "../write.ts";
 import { gitHost, toStoredSource } from "./source.ts";
 import { viewBuild } from "./view.ts";
@@ -23,7 +24,7 @@ export async function startBuild(
   if (input.allowPrivate) requireRole(ctx, "admin", "Allowing a private Git host");
   const id = newId("bld", ctx.clock.now());
   await write(ctx, organization, async (w) => {
-    const server = await findOrMakeServer(ctx, w, organization, input.server);
+    const server = await findOrMakeServer(ctx, w, organization, input.server, "deploy");
     if (input.allowPrivate && input.source.kind === "git")
       await allowHost(ctx, w, organization, input.source.url);
     await w.tx
@@ -36,6 +37,7 @@ export async function startBuild(
         source: storableJson(source),
         ref: source.ref,
         entrypoint: input.entrypoint ?? null,
+        dependency_file: input.dependencyFile ?? null,
         requested_by: actorId(ctx.actor),
       })
       .execute();
@@ -51,38 +53,6 @@ export async function startBuild(
     });
   });
   return viewBuild(ctx, organization, id);
-}
-
-async function findOrMakeServer(
-  ctx: Context,
-  { tx, audit }: Write,
-  organization: string,
-  slug: string,
-): Promise<string> {
-  const find = () =>
-    tx
-      .selectFrom("servers")
-      .select(["organization", "id", "slug"])
-      .where("organization", "=", organization)
-      .where("slug", "=", slug)
-      .executeTakeFirst();
-  const found = await find();
-  if (found && mayDiscover(ctx, found)) {
-    requirePermission(ctx, found, "deploy");
-    return found.id;
-  }
-  // A server that the actor may not know of is as absent: the same refusal.
-  requireRole(ctx, "admin", "Making a server");
-  const id = newId("srv", ctx.clock.now());
-  const made = await tx
-    .insertInto("servers")
-    .values({ organization, id, slug, kind: "hosted", owner: actorId(ctx.actor) })
-    .onConflict((conflict) => conflict.columns(["organization", "slug"]).doNothing())
-    .returning("id")
-    .executeTakeFirst();
-  if (made === undefined) return (await find())!.id;
-  audit("server.create", id, { slug, kind: "hosted" });
-  return id;
 }
 
 async function allowHost(

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { z } from "zod";
 import type { Build } from "../../contract/schemas.ts";
 import type { Manifest } from "../../mcp/manifest.ts";
@@ -30,10 +31,18 @@ export async function viewBuilds(
       )
       .innerJoin("organizations as o", "o.id", "b.organization")
       .leftJoin("manifests as m", (join) =>
-        join.onRef("m.organization", "=", "b.organization").onRef("m.artifact", "=", "b.artifact"),
+        join
+          .onRef("m.organization", "=", "b.organization")
+          .onRef("m.server", "=", "b.server")
+          .onRef("m.artifact", "=", "b.artifact"),
+      )
+      .leftJoin("artifacts as a", (join) =>
+        join.onRef("a.organization", "=", "b.organization").onRef("a.digest", "=", "b.artifact"),
       )
       .selectAll("b")
       .select(["s.slug", "o.slug as organization_slug", "m.manifest"])
+      .select(sql<string | null>`a.detail->>'entrypoint'`.as("artifact_entrypoint"))
+      .select(sql<string | null>`a.detail->>'object'`.as("artifact_object"))
       .distinctOn("b.id")
       .where("b.organization", "=", organization)
       .where("b.id", "in", ids)
@@ -70,7 +79,8 @@ export async function viewBuilds(
       ref: row.ref,
       commit: row.commit,
       subject: row.subject,
-      entrypoint: row.entrypoint,
+      entrypoint: entrypointOf(row),
+      dependencyFile: row.dependency_file,
       artifact: row.artifact,
       deployment:
         deployment === undefined
@@ -79,7 +89,8 @@ export async function viewBuilds(
               slug: deployment,
               endpoint: endpointUrl(ctx.publicUrl(), row.organization_slug, row.slug, deployment),
             },
-      error: row.error as StoredBuildError | null,
+      error: viewError(row.error as StoredBuildError | null),
+      warnings: row.warnings,
       steps: steps
         .filter((step) => step.build === row.id)
         .map((step) => ({
@@ -96,4 +107,20 @@ export async function viewBuilds(
     });
   }
   return ids.flatMap((id) => views.get(id) ?? []);
+}
+
+/** What is served, once the build has found it; before that, what it was told. */
+function entrypointOf(row: {
+  entrypoint: string | null;
+  artifact_entrypoint: string | null;
+  artifact_object: string | null;
+}): string | null {
+  if (row.artifact_entrypoint === null) return row.entrypoint;
+  return row.artifact_object === null
+    ? row.artifact_entrypoint
+    : `${row.artifact_entrypoint}:${row.artifact_object}`;
+}
+
+function viewError(error: StoredBuildError | null): BuildView["error"] {
+  return error && { ...error, missing: [...(error.missing ?? [])] };
 }

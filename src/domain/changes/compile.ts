@@ -24,6 +24,7 @@ export async function compileServer(
     .innerJoin("manifests as m", (join) =>
       join
         .onRef("m.organization", "=", "d.organization")
+        .onRef("m.server", "=", "d.server")
         .onRef("m.artifact", "=", "d.artifact")
         .onRef("m.scope", "=", "d.scope"),
     )
@@ -32,6 +33,7 @@ export async function compileServer(
       "d.slug as deployment",
       "d.artifact",
       "d.scope",
+      "d.variable_set",
       "s.slug",
       "s.kind",
       "o.slug as organizationSlug",
@@ -47,7 +49,13 @@ export async function compileServer(
       organization: { id: organization, slug: row.organizationSlug },
       server: { id: server, slug: row.slug, kind: "hosted" },
       deployment: row.deployment,
-      target: { organization, server, artifact: row.artifact, scope: row.scope },
+      target: {
+        organization,
+        server,
+        artifact: row.artifact,
+        scope: row.scope,
+        variables: row.variable_set,
+      },
       manifest,
       eras: manifest.eras,
       requestWindowMs: options.requestWindowMs,

@@ -10,7 +10,8 @@ import { write } from "../write.ts";
 /**
  * Makes the live deployment select the artifact of an earlier build: the named
  * one, or the one that was live before. No rebuild; calls that run end where
- * they began.
+ * they began. The variables stay as they are: a secret that was replaced is not
+ * brought back with old code.
  */
 export async function rollback(
   ctx: Context,

@@ -1,13 +1,13 @@
-import { hash } from "node:crypto";
 import { sql } from "kysely";
 import { type Artifact, BuildError } from "../../build/build.ts";
-import { toSlug } from "../../contract/slugs.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Manifest } from "../../mcp/manifest.ts";
 import type { Context } from "../context.ts";
-import type { Tx } from "../../store/database.ts";
 import { storableJson } from "../../store/storable.ts";
+import { branchOf } from "../variables/environment.ts";
 import { write } from "../write.ts";
+import { previewSlug } from "./preview-slug.ts";
+import { isPreview } from "./scope.ts";
 
 /**
  * Ends a build: keeps its artifact and manifest and moves the deployment's
@@ -26,7 +26,7 @@ export async function selectArtifact(
       .where("organization", "=", organization)
       .where("id", "=", build)
       .where("status", "=", "building")
-      .returning(["server", "ref", "requested_by"])
+      .returning(["server", "ref", "requested_by", "variable_set"])
       .executeTakeFirst();
     if (row === undefined)
       throw new BuildError("select", "canceled", "the build was canceled before its artifact was selected");
@@ -37,7 +37,7 @@ export async function selectArtifact(
       .where("id", "=", row.server)
       .forNoKeyUpdate()
       .executeTakeFirstOrThrow();
-    const branch = row.ref?.startsWith("refs/heads/") ? row.ref.slice("refs/heads/".length) : null;
+    const branch = branchOf(row.ref);
     if (server.default_branch === null && branch !== null) {
       await tx
         .updateTable("servers")
@@ -46,9 +46,11 @@ export async function selectArtifact(
         .where("id", "=", server.id)
         .execute();
     }
-    const preview = branch !== null && server.default_branch !== null && branch !== server.default_branch;
+    const preview = isPreview(branch, server.default_branch);
     const slug = preview ? await previewSlug(tx, { organization, server: server.id, branch }) : "live";
     const scope = preview ? "preview" : "production";
+    // What was inspected is what serves: the set that the build took, not the newest one.
+    const variables = preview ? null : row.variable_set;
 
     await tx
       .insertInto("artifacts")
@@ -57,10 +59,16 @@ export async function selectArtifact(
       .execute();
     await tx
       .insertInto("manifests")
-      .values({ organization, artifact: artifact.digest, scope, manifest: storableJson(manifest) })
+      .values({
+        organization,
+        server: server.id,
+        artifact: artifact.digest,
+        scope,
+        manifest: storableJson(manifest),
+      })
       .onConflict((conflict) =>
         conflict
-          .columns(["organization", "artifact", "scope"])
+          .columns(["organization", "server", "artifact", "scope"])
           .doUpdateSet({ manifest: storableJson(manifest) }),
       )
       .execute();
@@ -76,12 +84,17 @@ export async function selectArtifact(
         branch,
         artifact: artifact.digest,
         build,
+        variable_set: variables,
         updated_at: at,
       })
       .onConflict((conflict) =>
-        conflict
-          .columns(["organization", "server", "slug"])
-          .doUpdateSet({ artifact: artifact.digest, build, branch, updated_at: at }),
+        conflict.columns(["organization", "server", "slug"]).doUpdateSet({
+          artifact: artifact.digest,
+          build,
+          branch,
+          variable_set: variables,
+          updated_at: at,
+        }),
       )
       .returning("id")
       .executeTakeFirstOrThrow();
@@ -112,27 +125,9 @@ export async function selectArtifact(
       deployment: slug,
       artifact: artifact.digest,
       build,
+      variables,
     });
     await change("server", server.id);
     await ctx.notices.send(tx, "builds", build);
   });
-}
-
-/** A branch's own slug: never `live`, and never that of another branch whose name reads alike. */
-async function previewSlug(
-  tx: Tx,
-  at: { organization: string; server: string; branch: string },
-): Promise<string> {
-  const plain = toSlug(at.branch);
-  const mark = hash("sha256", at.branch).slice(0, 6);
-  if (plain === undefined) return `preview-${mark}`;
-  const taken = await tx
-    .selectFrom("deployments")
-    .select("branch")
-    .where("organization", "=", at.organization)
-    .where("server", "=", at.server)
-    .where("slug", "=", plain)
-    .executeTakeFirst();
-  const free = plain !== "live" && (taken === undefined || taken.branch === at.branch);
-  return free ? plain : `${plain.slice(0, 56).replace(/-+$/, "")}-${mark}`;
 }

@@ -29,7 +29,7 @@ export function selectKeys(db: Db, organization: string) {
 }
 
 export function keyView(row: KeyRow): KeyView {
-  const kind = row.account_slug === null ? "user" : "service_account";
+  const kind = row.principal.startsWith("svc_") ? "service_account" : "user";
   return {
     id: row.id,
     prefix: row.prefix,

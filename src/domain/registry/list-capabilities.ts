@@ -16,6 +16,7 @@ export async function listCapabilities(
     .innerJoin("manifests as m", (join) =>
       join
         .onRef("m.organization", "=", "d.organization")
+        .onRef("m.server", "=", "d.server")
         .onRef("m.artifact", "=", "d.artifact")
         .onRef("m.scope", "=", "d.scope"),
     )

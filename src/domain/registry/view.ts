@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Server } from "../../contract/schemas.ts";
+import type { StoredBuildError } from "../../store/tables.ts";
 import type { Context } from "../context.ts";
 import { endpointUrl } from "../servers/endpoint.ts";
 import type { LoadedServer } from "../servers/load.ts";
@@ -21,7 +22,7 @@ export async function viewServers(ctx: Context, servers: readonly LoadedServer[]
       .execute(),
     ctx.db
       .selectFrom("builds")
-      .select(["server", "id", "status", "created_at"])
+      .select(["server", "id", "status", "created_at", "commit", "subject", "error", "warnings"])
       .distinctOn("server")
       .where("organization", "=", organization)
       .where("server", "in", ids)
@@ -55,8 +56,22 @@ export async function viewServers(ctx: Context, servers: readonly LoadedServer[]
         build: deployment.build,
         updatedAt: deployment.updated_at.toISOString(),
       })),
-      lastBuild: last ? { id: last.id, status: last.status, createdAt: last.created_at.toISOString() } : null,
+      lastBuild: last
+        ? {
+            id: last.id,
+            status: last.status,
+            createdAt: last.created_at.toISOString(),
+            commit: last.commit,
+            subject: last.subject,
+            error: briefly(last.error as StoredBuildError | null),
+            warnings: last.warnings,
+          }
+        : null,
       createdAt: server.createdAt.toISOString(),
     };
   });
+}
+
+function briefly(error: StoredBuildError | null): { step: string; message: string } | null {
+  return error && { step: error.step, message: error.message };
 }

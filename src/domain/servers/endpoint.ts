@@ -5,5 +5,10 @@ export function endpointUrl(
   server: string,
   deployment: string,
 ): string {
-  return `${publicUrl}/${organization}/${server}${deployment === "live" ? "" : `@${deployment}`}/mcp`;
+  return `${baseUrl(publicUrl, organization, server, deployment)}/mcp`;
+}
+
+/** What every URL of a deployment begins with. */
+export function baseUrl(publicUrl: string, organization: string, server: string, deployment: string): string {
+  return `${publicUrl}/${organization}/${server}${deployment === "live" ? "" : `@${deployment}`}`;
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 
 
@@ -44,3 +45,25 @@ class Channel:
                         on_stop()
 
         threading.Thread(target=follow, name="offing-control", daemon=True).start()
+
+
+class Again(Exception):
+    """This program must start itself again, with more in its configuration."""
+
+    def __init__(self, config, **more):
+        super().__init__()
+        self._config = {**config, **more}
+
+    def become(self, program, environment):
+        """Does so, keeping the channel and the listening socket, with the environment as it was given. No return."""
+        import tempfile
+
+        # Not a pipe: it would hold only so much before anybody reads.
+        said = tempfile.TemporaryFile()
+        said.write(json.dumps(self._config).encode() + b"\n")
+        said.flush()
+        os.lseek(said.fileno(), 0, os.SEEK_SET)
+        os.dup2(said.fileno(), 0)
+        for fd in (3, 6):
+            os.set_inheritable(fd, True)
+        os.execve(sys.executable, [sys.executable, "-u", program], environment)

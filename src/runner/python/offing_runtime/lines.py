@@ -1,5 +1,6 @@
 """Sends what Python prints as whole lines, with the request during which each was printed."""
 
+import collections
 import contextvars
 import io
 import os
@@ -10,6 +11,27 @@ LONGEST = 64 * 1024
 
 request = contextvars.ContextVar("offing_request", default=None)
 _captured = []
+# Where the request's id stands in the scope that its handlers see.
+KEY = "offing.request"
+_recent = collections.deque(maxlen=40)
+
+
+def current():
+    """
+    The request in whose course this code runs. The tasks of a session belong to none: there the SDK 1.x says which
+    request it handles.
+    """
+    own = request.get()
+    if own is not None:
+        return own
+    handled = getattr(sys.modules.get("mcp.server.lowlevel.server"), "request_ctx", None)
+    context = handled.get(None) if handled is not None else None
+    return getattr(getattr(context, "request", None), "scope", {}).get(KEY)
+
+
+def recent():
+    """The last lines that were printed, oldest first."""
+    return [line.decode("utf-8", "replace") for line in _recent]
 
 
 class Lines(io.RawIOBase):
@@ -36,29 +58,30 @@ class Lines(io.RawIOBase):
         if self._channel.forked:
             os.write(self._fd, data)
             return len(data)
-        current = request.get()
+        during = current()
         with self._lock:
-            *whole, rest = (self._partial.pop(current, b"") + data).split(b"\n")
+            *whole, rest = (self._partial.pop(during, b"") + data).split(b"\n")
             while len(rest) > LONGEST:
                 whole.append(rest[:LONGEST])
                 rest = rest[LONGEST:]
             if rest:
-                self._partial[current] = rest
+                self._partial[during] = rest
             for line in whole:
-                self._send(line, current)
+                self._send(line, during)
         return len(data)
 
-    def _send(self, line, current):
+    def _send(self, line, during):
+        _recent.append(line[:4096])
         for start in range(0, len(line) or 1, LONGEST):
             text = line[start : start + LONGEST].decode("utf-8", "replace").rstrip("\r")
-            self._channel.send({"line": {"stream": self._name, "text": text, "request": current}})
+            self._channel.send({"line": {"stream": self._name, "text": text, "request": during}})
 
-    def finish(self, current):
+    def finish(self, during):
         """Sends what a request printed without a newline."""
         with self._lock:
-            rest = self._partial.pop(current, b"")
+            rest = self._partial.pop(during, b"")
             if rest:
-                self._send(rest, current)
+                self._send(rest, during)
 
 
 def capture(channel):
@@ -81,18 +104,18 @@ class RequestLines:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        current = None
+        during = None
         kept = []
         for name, value in scope["headers"]:
             if name.lower() == b"offing-request-id":
-                current = value.decode("latin-1")
+                during = value.decode("latin-1")
             else:
                 kept.append((name, value))
-        token = request.set(current)
+        token = request.set(during)
         try:
-            await self._app({**scope, "headers": kept}, receive, send)
+            await self._app({**scope, "headers": kept, KEY: during}, receive, send)
         finally:
             request.reset(token)
-            if current is not None:
+            if during is not None:
                 for raw in _captured:
-                    raw.finish(current)
+                    raw.finish(during)

@@ -5,174 +5,122 @@ folder of the file goes first on sys.path, the file is executed as a module, and
 without a name the first of `mcp`, `server`, `app` that is a server is taken.
 """
 
+import ast
 import importlib.util
 import os
 import sys
-import traceback
+
+from . import place, traps
+from .explain import Failure, explain
+from .kinds import kind_of
 
 NAMES = ("mcp", "server", "app")
 
 
-class Failure(Exception):
-    """A server that cannot be served: what happened, and what its author can do."""
+class Found:
+    """What loading gave: an object, or a factory that is still to be called, its name, and how it was found."""
 
-    def __init__(self, message, hint=None, trace=None):
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.trace = trace
-
-    def told(self):
-        return {"reason": "load", "message": self.message, "hint": self.hint, "traceback": self.trace}
+    def __init__(self, candidate, name, why):
+        self.candidate = candidate
+        self.name = name
+        self.why = why
 
 
-def trimmed(error, code):
-    """The traceback of `error` from the author's first frame on, with paths relative to the code."""
-    root = os.path.realpath(code) + os.sep
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if os.path.realpath(frame.filename).startswith(root)]
-    lines = ["Traceback (most recent call last):\n"] if own else []
-    for frame in own:
-        place = os.path.relpath(os.path.realpath(frame.filename), os.path.realpath(code))
-        lines.append(f'  File "{place}", line {frame.lineno}, in {frame.name}\n')
-        if frame.line:
-            lines.append(f"    {frame.line}\n")
-    if isinstance(error, SyntaxError) and error.filename:
-        error.filename = os.path.relpath(os.path.realpath(error.filename), os.path.realpath(code))
-    lines.extend(traceback.format_exception_only(type(error), error))
-    return "".join(lines).rstrip("\n")
+class Nothing(Exception):
+    """The code loaded, but no server object is in it. `ended`: it ended itself, as a program does."""
+
+    def __init__(self, ended=False):
+        super().__init__()
+        self.ended = ended
 
 
-def dependency_file(code):
-    """The file in which the project names its dependencies."""
-    for name in ("pyproject.toml", "requirements.txt"):
-        if os.path.exists(os.path.join(code, name)):
-            return name
-    return "requirements.txt"
-
-
-def explain(error, code, what):
-    """A Failure for an exception of the author's code."""
-    trace = trimmed(error, code)
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        top = error.name.split(".")[0]
-        if error.name.startswith("mcp.") and importlib.util.find_spec("mcp") is not None:
-            return Failure(
-                f"The installed version of mcp has no module {error.name!r}.",
-                "The code was written for another major version of the MCP SDK: pin it in "
-                f"{dependency_file(code)} (for example mcp<2), or move to the new import.",
-                trace,
-            )
-        return Failure(
-            f"The module {top!r} is not installed.",
-            f"Add the package that provides {top!r} to {dependency_file(code)} and deploy again; if it is a module "
-            "of the repository, the folder that holds it is not on the path.",
-            trace,
-        )
-    if isinstance(error, SystemExit):
-        return Failure(
-            f"The program ended itself while {what} (exit code {error.code!r}), so there is no server to serve.",
-            "Move argument parsing and sys.exit() below `if __name__ == \"__main__\":`; the server object must exist "
-            "after a plain import.",
-            trace,
-        )
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    in_environ = [f for f in last if f.name == "__getitem__" and f.filename.endswith(("<frozen os>", "os.py"))]
-    if isinstance(error, KeyError) and in_environ:
-        return Failure(
-            f"The environment variable {error.args[0]} is not set.",
-            f"Set the variable {error.args[0]} for this scope, or read it with a default.",
-            trace,
-        )
-    return Failure(f"{type(error).__name__} while {what}: {error}", None, trace)
-
-
-def kind_of(candidate):
-    """`fastmcp` or `mcpserver` for what can be served, a sentence for a known kind that cannot, None for the rest."""
-    for parent in type(candidate).__mro__:
-        module, name = parent.__module__, parent.__name__
-        if name == "FastMCP" and module.startswith("fastmcp."):
-            version = versions()["fastmcp"] or ""
-            if version.split(".")[0] in ("0", "1", "2"):
-                return f"a FastMCP {version} server"
-            return "fastmcp"
-        if name == "MCPServer" and module.startswith("mcp.server.mcpserver"):
-            return "mcpserver"
-        if name == "FastMCP" and module.startswith("mcp.server.fastmcp"):
-            return "a FastMCP server of the MCP SDK 1.x"
-        if name == "Server" and module.startswith("mcp.server.lowlevel"):
-            return "a low-level Server of the MCP SDK"
-    return None
-
-
-def versions():
-    from importlib import metadata
-
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for name in ("fastmcp", "mcp"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
-
-
-def unsupported(what, place):
-    return Failure(
-        f"{place} is {what}, which this release does not serve yet.",
-        "Served today: FastMCP 3 and 4 (package fastmcp) and MCPServer (package mcp 2); other kinds follow in a later "
-        "release.",
-    )
-
-
-def entrypoint(config):
-    """The object that the configuration names, or the first server found; a factory is returned uncalled."""
-    code, relative, wanted = config["code"], config["entrypoint"], config["object"]
-    path = os.path.normpath(os.path.join(code, relative))
+def load(config):
+    """
+    Executes the entrypoint. Returns a Found; raises Nothing where the file has no server object, and a Failure where
+    it cannot be loaded or does not say which of several objects it means.
+    """
+    relative, wanted = config["entrypoint"], config["object"]
+    path = place.path_of(config)
     if not os.path.isfile(path):
         raise Failure(
             f"The entrypoint {relative} does not exist in the repository.",
             "Name the file that holds the server: path/to/file.py or path/to/file.py:object.",
+            code="entrypoint_missing",
         )
-    folders = [os.path.dirname(path)] + [os.path.normpath(os.path.join(code, f)) for f in config["pythonPath"]]
-    ahead = list(dict.fromkeys(folders))
-    # The root comes last: a folder `mcp` there must not hide the installed package.
-    behind = [] if code in ahead else [code]
-    sys.path[:] = ahead + [entry for entry in sys.path if entry not in ahead and entry != code] + behind
-    sys.argv = [path]
-    spec = importlib.util.spec_from_file_location("server_module", path)
+    place.prepare(config)
+    module, started = execute(path, config)
+    if wanted is not None:
+        return Found(named(module, relative, wanted), wanted, f"named by the entrypoint {relative}:{wanted}")
+    after = ""
+    if started is not None:
+        after = f", which starts its own server when it is imported ({started.how}); that was held back"
+    for name in NAMES:
+        candidate = getattr(module, name, None)
+        if kind_of(candidate) is not None:
+            return Found(candidate, name, f"found by loading {relative}{after}")
+    if started is not None and kind_of(started.server) is not None:
+        names = [name for name, value in vars(module).items() if value is started.server]
+        return Found(started.server, names[0] if names else "server", f"found by loading {relative}{after}")
+    others = {id(value): name for name, value in reversed(vars(module).items()) if kind_of(value) is not None}
+    if len(others) > 1:
+        names = sorted(others.values())
+        raise Failure(
+            f"{relative} holds {len(others)} servers, and none of them is named mcp, server or app: "
+            f"{', '.join(names)}.",
+            "Deploy again and say which: "
+            + " or ".join(f"--entrypoint {relative}:{name}" for name in names)
+            + "; or give the one to serve the name mcp.",
+            code="server_object_ambiguous",
+        )
+    for name in others.values():
+        return Found(getattr(module, name), name, f"the only server object in {relative}{after}")
+    if started is not None and started.how == "uvicorn":
+        raise Failure(
+            f"{relative} starts a web server of its own when it is imported, and no MCP server object was made by then.",
+            "Make the server object at the top level, before the web server starts, and name it mcp; start the web "
+            'server below `if __name__ == "__main__":`.',
+            code="server_object_missing",
+        )
+    raise Nothing()
+
+
+def execute(path, config):
+    """Runs the file as a module. The module, and the Started with which it began to serve by itself, or None."""
+    code, relative = config["code"], config["entrypoint"]
+    package, parent = place.package_of(path, code)
+    name = "server_module" if package is None else f"{package}.{place.module_name(path)}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise Failure(f"The entrypoint {relative} is not a Python file.", "Name a file that ends in .py.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["server_module"] = module
+    traps.arm()
     try:
+        if package is not None:
+            place.import_package(package, parent)
+        sys.modules[name] = module
         spec.loader.exec_module(module)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
+        started = traps.caught(error)
+        if started is not None:
+            return module, started
+        if isinstance(error, SystemExit):
+            raise ended(error, config) from None
+        if isinstance(error, EOFError):
+            # It reads standard input as soon as it runs.
+            raise Nothing(ended=True) from None
         raise explain(error, code, f"importing {relative}") from None
-    if wanted is not None:
-        return named(module, relative, wanted)
-    turned_down = None
-    for name in NAMES:
-        kind = kind_of(getattr(module, name, None))
-        if kind in ("fastmcp", "mcpserver"):
-            return getattr(module, name)
-        if kind is not None and turned_down is None:
-            turned_down = unsupported(kind, f"{relative}:{name}")
-    if turned_down is not None:
-        raise turned_down
-    others = [name for name, value in vars(module).items() if kind_of(value) in ("fastmcp", "mcpserver")]
-    if others:
-        raise Failure(
-            f"{relative} has no server named mcp, server or app, but one named {others[0]}.",
-            f"Deploy with the entrypoint {relative}:{others[0]}.",
-        )
-    raise Failure(
-        f"No server object was found in {relative}.",
-        "Name it mcp, server or app at the top level of the file, or deploy with the entrypoint "
-        f"{relative}:name-of-the-object-or-factory.",
-    )
+    finally:
+        traps.disarm()
+    return module, None
+
+
+def ended(error, config):
+    """What to raise for a program that ended itself while it was imported; without a complaint, it was run whole."""
+    if error.code in (None, 0):
+        return Nothing(ended=True)
+    return explain(error, config["code"], f"importing {config['entrypoint']}")
 
 
 def named(module, relative, wanted):
@@ -183,6 +131,39 @@ def named(module, relative, wanted):
             raise Failure(
                 f"{relative} has no object named {wanted!r}.",
                 f"The servers in it are: {', '.join(known)}." if known else "No server object is in it.",
+                code="server_object_missing",
             )
         target = getattr(target, part)
     return target
+
+
+def can_run(config):
+    """
+    Whether running the entrypoint as a program could do more than loading it
+    did: there is a console script, a `__main__` block, or code that runs.
+    """
+    return bool(config.get("program")) or any(_runs(one) for one in _statements(config))
+
+
+def has_main(config):
+    """Whether there is a console script or a `__main__` block."""
+    blocks = (one for one in _statements(config) if isinstance(one, ast.If))
+    return bool(config.get("program")) or any(_is_main(one.test) for one in blocks)
+
+
+def _statements(config):
+    try:
+        with open(place.path_of(config), "rb") as file:
+            return ast.parse(file.read()).body
+    except (OSError, SyntaxError, ValueError):
+        return []
+
+
+def _is_main(test):
+    return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(test))
+
+
+def _runs(statement):
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, (ast.Call, ast.Await))
+    return isinstance(statement, (ast.If, ast.For, ast.While, ast.With, ast.Try))

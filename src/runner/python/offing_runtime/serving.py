@@ -6,71 +6,90 @@ import inspect
 import logging
 import socket
 
-from . import lines, load
+from . import application, lines, stuck
+from .explain import Failure, explain
+from .kinds import FACTORY_HINT, kind_of, looks_empty, versions
 
 LISTEN_FD = 6
 GRACE_SECONDS = 2
 
 
+class Unservable(Exception):
+    """The object cannot be served over HTTP, or offers nothing: `reason` in a sentence."""
+
+    def __init__(self, reason, kind, empty):
+        super().__init__(reason)
+        self.reason = reason
+        self.kind = kind
+        self.empty = empty
+
+
+def missing_arguments(function):
+    """The names of the arguments that a call without any would miss."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind in kinds]
+
+
 async def resolved(found, code):
     """Calls a factory, synchronous or not. The kind of the server and the server."""
-    kind = load.kind_of(found)
-    if kind is None and callable(found):
+    candidate = found.candidate
+    kind = kind_of(candidate)
+    if kind is not None:
+        return kind, candidate
+    what = "entrypoint"
+    if not hasattr(candidate, "routes") and callable(candidate):
+        needed = missing_arguments(candidate)
+        if needed:
+            raise Failure(
+                f"The factory {found.name} needs the arguments {', '.join(needed)}, and nobody is there to give them.",
+                "Give them defaults, for example from environment variables, or name a function without required "
+                "arguments.",
+                code="factory_arguments",
+            )
         try:
-            made = found()
-            found = await made if inspect.isawaitable(made) else made
+            candidate = candidate()
+            if inspect.isawaitable(candidate):
+                candidate = await candidate
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            raise load.explain(error, code, "calling the factory") from None
-        kind = load.kind_of(found)
-    if kind in ("fastmcp", "mcpserver"):
-        return kind, found
+            raise explain(error, code, "calling the factory") from None
+        kind = kind_of(candidate)
+        what = "factory"
     if kind is not None:
-        raise load.unsupported(kind, "The entrypoint")
-    raise load.Failure(
-        f"The entrypoint gives a {type(found).__name__}, which is no MCP server.",
-        "Name a FastMCP or MCPServer object, or a function without arguments that returns one.",
+        return kind, candidate
+    if hasattr(candidate, "routes"):
+        raise Failure(
+            f"The {what} {found.name} gives a web application ({type(candidate).__name__}), which is no MCP server.",
+            "Name the server object itself, the one whose http_app() or streamable_http_app() the application holds.",
+        )
+    raise Failure(
+        f"The {what} {found.name} gives a {type(candidate).__name__}, which is no MCP server.",
+        FACTORY_HINT,
+        code="server_object_missing",
     )
 
 
-def application(kind, server):
-    # Stateless: the platform keeps the sessions, and a session id that it sends keeps keying the server's state.
-    if kind == "fastmcp":
-        return server.http_app(path="/mcp", stateless_http=True)
-    # A host of its own would bring a check of the Host header that no socket path passes.
-    return server.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, host="0.0.0.0")
-
-
-class Startup:
-    """ASGI middleware: keeps the exception with which the server's lifespan failed."""
-
-    def __init__(self, app):
-        self._app = app
-        self.error = None
-
-    async def __call__(self, scope, receive, send):
-        try:
-            await self._app(scope, receive, send)
-        except BaseException as error:
-            if scope["type"] == "lifespan":
-                self.error = error
-            raise
-
-
-async def serve(found, channel, code):
+async def serve(found, channel, config, may_run):
+    code = config["code"]
     kind, server = await resolved(found, code)
+    if may_run and looks_empty(kind, server):
+        raise Unservable(f"the object {found.name!r} has no tools, prompts or resources when it is loaded", kind, True)
+    try:
+        served = application.of(kind, server, int(config.get("sessions") or 1000))
+    except application.NoHttp as error:
+        raise Unservable(str(error), kind, False) from None
+    except Exception as error:
+        raise explain(error, code, "making the server's HTTP application") from None
     try:
         import uvicorn
     except ModuleNotFoundError:
-        raise load.Failure(
-            "The environment of the server has no uvicorn.",
-            f"Add uvicorn to {load.dependency_file(code)} and deploy again.",
-        ) from None
-    try:
-        app = Startup(lines.RequestLines(application(kind, server)))
-    except Exception as error:
-        raise load.explain(error, code, "making the server's HTTP application") from None
+        raise Unservable("the environment has no uvicorn to serve it over HTTP", kind, False) from None
+    app = application.Startup(lines.RequestLines(served.app), served.lifespan)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets=None):
@@ -78,7 +97,9 @@ async def serve(found, channel, code):
             gc.freeze()
             gc.enable()
             if self.started and not self.should_exit:
-                channel.send({"ready": {"kind": kind, "versions": load.versions()}})
+                why = found.why + (f"; {served.note}" if served.note else "")
+                stuck.over()
+                channel.send({"ready": {"kind": kind, "name": found.name, "why": why, "versions": versions()}})
 
     web = Server(
         uvicorn.Config(
@@ -105,11 +126,11 @@ async def serve(found, channel, code):
         pass
     if not web.started:
         if app.error is not None:
-            raise load.explain(app.error, code, "starting the server (its lifespan)")
-        raise load.Failure("The server's lifespan ended before it had started.")
+            raise explain(app.error, code, "starting the server (its lifespan)")
+        raise Failure("The server's lifespan ended before it had started.")
 
 
-def run(found, channel, code):
-    """Serves until told to stop; the exit code."""
-    asyncio.run(serve(found, channel, code))
+def run(found, channel, config, may_run):
+    """Serves until told to stop; the exit code. Raises Unservable only before anything was told."""
+    asyncio.run(serve(found, channel, config, may_run))
     return 0

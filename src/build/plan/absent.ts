@@ -1,0 +1,103 @@
+import { posix } from "node:path";
+import { BuildError } from "../build.ts";
+import type { Absent } from "../source/checkout.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { closureOf, importFolders } from "./imports.ts";
+import { foldersUp } from "./pyproject.ts";
+import type { Survey } from "./survey.ts";
+
+const DECLARING = [
+  "requirements.txt",
+  "pyproject.toml",
+  "uv.lock",
+  "poetry.lock",
+  "Pipfile.lock",
+  "fastmcp.json",
+];
+
+/**
+ * What the checkout lacks, in words. Throws BuildError `lfs_pointer` where the
+ * entrypoint, a module that it imports or a file of dependencies is a Git LFS
+ * pointer, `submodule_missing` where the code imports from a submodule.
+ */
+export async function checkAbsent(
+  files: Survey,
+  entrypoint: string,
+  dependencyFile: string | null,
+  absent: Absent,
+  warn: (text: string) => void,
+): Promise<void> {
+  const closure = await closureOf(files, entrypoint);
+  const needed = new Set([
+    ...closure.files,
+    ...(dependencyFile === null ? [] : [dependencyFile]),
+    ...foldersUp(entrypoint).flatMap((folder) =>
+      DECLARING.map((name) => posix.normalize(posix.join(folder, name))),
+    ),
+  ]);
+  const pointer = absent.pointers.find((path) => needed.has(path));
+  if (pointer !== undefined) {
+    throw new BuildError(
+      "plan",
+      "lfs_pointer",
+      `${pointer} is a Git LFS pointer: the repository holds its address, not its content.`,
+      {
+        hint: `Commit the file itself: git lfs untrack ${pointer} && git add --renormalize . && git commit -m "Keep ${pointer} in Git"`,
+      },
+    );
+  }
+  if (absent.pointers.length > 0) {
+    const shown = absent.pointers.slice(0, 5).join(", ");
+    const more = absent.pointers.length > 5 ? ` and ${absent.pointers.length - 5} more` : "";
+    warn(
+      `Git LFS is not fetched: ${shown}${more} hold the address of their content only; code that reads them finds that`,
+    );
+  }
+  const folders = importFolders(files, entrypoint);
+  for (const path of absent.submodules) {
+    const module = closure.foreign.find((one) =>
+      folders.some((folder) => {
+        const at = posix.normalize(posix.join(folder, one.module.replaceAll(".", "/")));
+        return at === path || at.startsWith(`${path}/`) || (path.startsWith(`${at}/`) && one.module !== "");
+      }),
+    );
+    if (module === undefined) continue;
+    throw new BuildError(
+      "plan",
+      "submodule_missing",
+      `The code imports ${module.module}, which lies in the submodule ${path}; submodules are not fetched.`,
+      {
+        hint: `Commit the files themselves (git rm --cached ${path}; git add ${path}), or name the submodule's repository as a dependency: name @ git+https://…`,
+      },
+    );
+  }
+}
+
+/**
+ * Throws BuildError `dependency_folder_missing` for a requirement that names a
+ * folder or a file which the checkout has not, `submodule_missing` where a
+ * submodule would have it.
+ */
+export function checkFolders(files: Survey, { source, added }: Dependencies, absent: Absent): void {
+  const own = source.kind === "requirements" ? source.requirements.fromSource : [];
+  for (const line of [...own, ...added.fromSource]) {
+    const path = /^\.\/([^\[;]*?)(?:\[[^\]]*\])?\s*(?:;.*)?$/.exec(line)?.[1]?.replace(/\/$/, "");
+    if (path === undefined || path === "" || path === ".") continue;
+    const submodule = absent.submodules.find((one) => path === one || path.startsWith(`${one}/`));
+    if (submodule !== undefined) {
+      throw new BuildError(
+        "plan",
+        "submodule_missing",
+        `The requirement ${line} lies in the submodule ${submodule}; submodules are not fetched.`,
+        { hint: "Name the submodule's repository as the dependency: name @ git+https://…" },
+      );
+    }
+    if (files.has(path) || files.files.some((file) => file.startsWith(`${path}/`))) continue;
+    throw new BuildError(
+      "plan",
+      "dependency_folder_missing",
+      `There is no ${path} in the repository, which the requirement ${line} names.`,
+      { hint: "Correct the path, which is relative to the file that names it, or commit the folder." },
+    );
+  }
+}

@@ -1,0 +1,57 @@
+"""What went wrong while a server was loaded, in words that say what its author can do.
+
+Imported at every start, so that what looks for the cause is imported only when there is one to look for.
+"""
+
+
+class Failure(Exception):
+    """A server that cannot be served: what happened, and what its author can do."""
+
+    def __init__(self, message, hint=None, trace=None, missing=(), code=None):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.trace = trace
+        self.missing = list(missing)
+        self.code = code
+
+    def told(self):
+        return {
+            "reason": "load",
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "traceback": self.trace,
+            "missing": self.missing,
+        }
+
+
+def explain(error, code, what):
+    """A Failure for an exception of the author's code. `what`: `importing main.py`, to go on after "while"."""
+    from . import causes
+
+    try:
+        return causes.explain(error, code, what)
+    except Exception as ours:
+        return Failure(f"{type(error).__name__} while {what} (and explaining it failed: {type(ours).__name__})")
+
+
+def from_output(said, code):
+    """A Failure for a program that ended itself after these lines, where they name what it needs; else None."""
+    from . import causes
+
+    return causes.from_output(said, code)
+
+
+def trimmed(error, code):
+    """The traceback with the author's frames only, paths relative to the code."""
+    from . import trace
+
+    return trace.trimmed(error, code)
+
+
+def dependency_file(code, entrypoint="main.py"):
+    """The file in which the project names its dependencies."""
+    from . import packages
+
+    return packages.dependency_file(code, entrypoint)

@@ -1,0 +1,138 @@
+"""What the versions of the MCP SDK need so that a session on HTTP has the gateway's id, and behaves as on stdio."""
+
+import contextlib
+import contextvars
+import logging
+
+# The id of the session that the present request belongs to; None: it stands alone.
+named = contextvars.ContextVar("offing_session", default=None)
+
+
+class _Id:
+    def __init__(self, text):
+        self.hex = text
+
+
+def prepare(module):
+    """
+    Lets the session managers of `mcp.server.streamable_http_manager` decide by
+    request whether there is a session, and take the gateway's id for a new one.
+    None where this version does not know sessions, or not this way.
+    """
+    manager = module.StreamableHTTPSessionManager
+    if not hasattr(manager, "_handle_stateful_request") or not hasattr(module, "uuid4"):
+        return None
+    real = module.uuid4
+    managers = []
+
+    def stateless(self):
+        if not managers or managers[-1] is not self:
+            managers[:] = [self]
+        return named.get() is None
+
+    manager.stateless = property(stateless, lambda self, value: None)
+    module.uuid4 = lambda: _Id(named.get()) if named.get() else real()
+    transport = getattr(module, "StreamableHTTPServerTransport", None)
+    _apply(transport)
+    return Kept(managers, hasattr(transport, "terminate"))
+
+
+class Kept:
+    """What this version of the SDK can. `ends_alone`: a request without a session leaves nothing behind."""
+
+    def __init__(self, managers, ends_alone):
+        self._managers = managers
+        self.ends_alone = ends_alone
+
+    async def end(self, session):
+        """Ends a session, and what some versions would remember of it."""
+        for manager in self._managers:
+            transport = getattr(manager, "_server_instances", {}).pop(session, None)
+            end = getattr(transport, "terminate", None) or getattr(transport, "_terminate_session", None)
+            if end is not None:
+                await end()
+
+    def knows(self, session):
+        return any(session in getattr(manager, "_server_instances", {session}) for manager in self._managers)
+
+
+def _apply(transport):
+    """`transport`: the SDK's StreamableHTTPServerTransport class."""
+    try:
+        from mcp.server.session import ServerSession
+        from mcp.shared.message import ServerMessageMetadata
+    except ImportError:
+        return
+    try:
+        from mcp.server.lowlevel.server import request_ctx
+    except ImportError:
+        _relate(ServerSession, ServerMessageMetadata, _proxied)
+        return
+
+    def handled(session):
+        context = request_ctx.get(None)
+        # As text, since the SDK 1.x takes the number 0 for none; it looks the stream up by the text.
+        return None if context is None or context.session is not session else str(context.request_id)
+
+    _relate(ServerSession, ServerMessageMetadata, handled)
+    if transport is not None:
+        _contain(transport)
+        logging.getLogger("mcp.server.streamable_http").addFilter(_not_the_end)
+
+
+def _not_the_end(record):
+    """Some versions tell of every session's end as of an error, with a traceback."""
+    return not record.exc_info or getattr(record.exc_info[0], "__name__", "") != "ClosedResourceError"
+
+
+def _proxied(session):
+    """The SDK 2 makes a session object per request; only in the handshake era may anything ride on its answer."""
+    if str(getattr(session, "protocol_version", "2026")) >= "2026":
+        return None
+    outbound = getattr(session, "_request_outbound", None)
+    return getattr(outbound, "request_id", None)
+
+
+def _relate(session_class, metadata_class, handled):
+    """
+    A message that a handler sends without saying to which request it belongs
+    would go to a stream that nobody has opened: it belongs to the request that
+    is being handled.
+    """
+    send_request, send_notification = session_class.send_request, session_class.send_notification
+
+    async def request(self, request, result_type, *rest, metadata=None, **more):
+        if len(rest) < 2 and getattr(metadata, "related_request_id", None) is None:
+            related = handled(self)
+            if related is not None:
+                metadata = metadata_class(related_request_id=related)
+        if metadata is not None:
+            more["metadata"] = metadata
+        return await send_request(self, request, result_type, *rest, **more)
+
+    async def notification(self, notification, related_request_id=None):
+        if related_request_id is None:
+            related_request_id = handled(self)
+        return await send_notification(self, notification, related_request_id)
+
+    session_class.send_request = request
+    session_class.send_notification = notification
+
+
+def _contain(transport):
+    """A session that ends with an error ends alone: in some versions it would take all the others with it."""
+    connect = transport.connect
+
+    @contextlib.asynccontextmanager
+    async def contained(self):
+        begun = False
+        try:
+            async with connect(self) as streams:
+                begun = True
+                yield streams
+        except Exception:
+            if not begun:
+                raise
+            logging.getLogger("mcp").debug("a session ended with an error", exc_info=True)
+
+    transport.connect = contained

@@ -1,0 +1,69 @@
+"""Runs a server's program as its author would, for the bridge, on the standard input and output it was given.
+
+argv: a descriptor, to which goes as JSON why the program failed, where it did;
+before it JSON of `{"mode", "code", "entrypoint", "object", "pythonPath", "program",
+"argv"}`. `program`: a console script's `package.module:function`, else the
+entrypoint runs as `__main__`. Mode `object`: the server object that loading
+gives is run.
+"""
+
+import importlib
+import json
+import os
+import sys
+
+
+def main():
+    config, tell = json.loads(sys.argv[1]), int(sys.argv[2])
+    os.set_inheritable(tell, False)
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path = [here] + [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    from offing_runtime import explain, place, standard
+
+    sys.path.remove(here)
+    sys.dont_write_bytecode = True
+    place.prepare(config)
+    standard.force()
+    try:
+        run(config, place, standard)
+    except explain.Failure as failure:
+        os.write(tell, json.dumps(failure.told()).encode()[:60000])
+        raise
+    except BaseException as error:
+        failure = explain.explain(error, config["code"], f"running {config['program'] or config['entrypoint']}")
+        # An exit code alone says less than the lines that the program printed.
+        if failure.missing or not isinstance(error, (SystemExit, KeyboardInterrupt)):
+            os.write(tell, json.dumps(failure.told()).encode()[:60000])
+        raise
+
+
+def run(config, place, standard):
+    if config["mode"] == "object":
+        standard.run_object(config)
+    elif config["program"]:
+        module, _, function = config["program"].partition(":")
+        target = importlib.import_module(module)
+        for part in function.split("."):
+            target = getattr(target, part)
+        sys.argv[0] = function
+        sys.exit(target())
+    else:
+        run_file(place.path_of(config), config["code"], place)
+
+
+def run_file(path, code, place):
+    """Executes a file as `__main__`, within its package where it has one."""
+    package, parent = place.package_of(path, code)
+    if package is not None:
+        place.import_package(package, parent)
+    with open(path, "rb") as file:
+        compiled = compile(file.read(), path, "exec")
+    module = type(sys)("__main__")
+    module.__file__ = path
+    module.__package__ = package
+    module.__builtins__ = __builtins__
+    sys.modules["__main__"] = module
+    exec(compiled, module.__dict__)
+
+
+main()

@@ -1,0 +1,70 @@
+import type { QueryClient } from "@tanstack/react-query";
+import { type LoaderFunctionArgs, replace, type RouteObject } from "react-router";
+import { api } from "./api/client.ts";
+import { keys, meQuery, serverQuery, serversQuery } from "./api/queries.ts";
+import { frameRoute } from "./api/use-me.ts";
+import { Shell } from "./components/shell.tsx";
+import { NotFoundPage, ProblemPage, StartProblemPage } from "./pages/problem-pages.tsx";
+import { ServerPage } from "./pages/server-page.tsx";
+import { ServersPage } from "./pages/servers-page.tsx";
+import { SignInFailedPage } from "./pages/sign-in-page.tsx";
+import { paths } from "./paths.ts";
+import { Loading } from "./ui/empty.tsx";
+
+/** Every page, and what is read before it is shown. */
+export function createRoutes(queries: QueryClient): RouteObject[] {
+  return [
+    {
+      path: paths.signIn(),
+      loader: (args) => signIn(queries, args),
+      HydrateFallback: () => <Loading what="the sign-in link" />,
+      ErrorBoundary: SignInFailedPage,
+    },
+    {
+      id: frameRoute,
+      loader: () => queries.ensureQueryData(meQuery()),
+      Component: Shell,
+      HydrateFallback: () => <Loading what="your session" />,
+      ErrorBoundary: StartProblemPage,
+      children: [
+        {
+          ErrorBoundary: ProblemPage,
+          children: [
+            {
+              path: paths.servers(),
+              loader: async () => {
+                const { organization } = await queries.ensureQueryData(meQuery());
+                await queries.ensureInfiniteQueryData(serversQuery(organization.slug));
+                return null;
+              },
+              Component: ServersPage,
+            },
+            {
+              path: "/o/:organization/servers/:server",
+              loader: async ({ params }) => {
+                await queries.ensureQueryData(serverQuery(serverAt(params)));
+                return null;
+              },
+              Component: ServerPage,
+            },
+            { path: "*", Component: NotFoundPage },
+          ],
+        },
+      ],
+    },
+  ];
+}
+
+function serverAt(params: { organization?: string; server?: string }) {
+  return { organization: params.organization ?? "", server: params.server ?? "" };
+}
+
+/** Trades the link's token for a session. The token leaves the address bar and the history before anything else happens. */
+async function signIn(queries: QueryClient, { request }: LoaderFunctionArgs): Promise<Response> {
+  const token = new URL(request.url).searchParams.get("token") ?? "";
+  window.history.replaceState(window.history.state, "", paths.signIn());
+  queries.clear();
+  const me = await api.call("signIn", {}, { token });
+  queries.setQueryData(keys.me, me);
+  return replace(paths.servers());
+}
