@@ -37,6 +37,8 @@ export class Exchange {
   /** Who is at work on the request. */
   flow: Flow | undefined = undefined;
   clientGone = false;
+  /** All of the answer was passed on, though the client left before its end was told. */
+  delivered = false;
   readonly #clock: Clock;
   readonly #records: Records;
   readonly #onSettled: (exchange: Exchange) => void;
@@ -176,7 +178,8 @@ export class Exchange {
   #settle(): void {
     if (this.#written || !this.#closed || this.#upstream) return;
     this.#written = true;
-    if (this.clientGone && this.record.outcome === "complete") this.record.outcome = "client_gone";
+    const lost = this.clientGone && !this.delivered;
+    if (lost && this.record.outcome === "complete") this.record.outcome = "client_gone";
     this.record.t_total = this.elapsed();
     this.#onSettled(this);
     this.#records.write(this.record);

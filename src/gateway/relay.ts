@@ -71,6 +71,8 @@ export class Relay implements Sink {
   #length = -1;
   #status = 0;
   #last: Buffer | undefined;
+  /** Something came when the client was gone. */
+  #missed = false;
 
   constructor(x: Exchange) {
     this.#x = x;
@@ -105,6 +107,7 @@ export class Relay implements Sink {
     const x = this.#x;
     if (this.#form === "empty") return true;
     x.record.response_bytes += chunk.length;
+    if (x.clientGone) this.#missed = true;
     if (this.#form === "events") {
       this.#counter?.push(chunk);
       this.#last = chunk;
@@ -121,6 +124,8 @@ export class Relay implements Sink {
     const x = this.#x;
     if (this.#counter !== undefined) x.record.stream_events = this.#counter.count;
     if (this.#last !== undefined) noteOutcome(x, this.#last, this.#form === "events");
+    // Clients hang up once they have their response; the end of its stream tells them nothing.
+    x.delivered = this.#form === "events" && this.#last !== undefined && !this.#missed;
     if (x.clientGone || x.res.writableEnded) return;
     if (this.#form === "empty") x.answerEmpty(this.#status === 200 ? 200 : 202);
     else x.res.end();

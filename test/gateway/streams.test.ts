@@ -97,6 +97,26 @@ test("A handshake client that leaves cancels nothing: the upstream is read to it
   expect(record).toMatchObject({ outcome: "client_gone", http_status: 200 });
 });
 
+test("A handshake client that hangs up on having its response has left nothing behind.", async () => {
+  const release = deferred();
+  const { url, key, world } = await scene(async (received) => {
+    if (received.message.method !== "tools/call") return wellBehaved(received);
+    received.res.writeHead(200, { "content-type": "text/event-stream" });
+    received.res.write(event(result));
+    await release.promise;
+    received.res.end();
+  });
+  const session = await openSession(url, key);
+  const leaving = post(url, key, handshakeCall(session, "t"));
+  const response = await responseOf(leaving);
+  expect(String(((await once(response, "data")) as [Buffer])[0])).toContain('"result"');
+  leaving.destroy();
+  await once(leaving, "close");
+  release.resolve();
+  const record = await world.record((r) => r.method === "tools/call");
+  expect(record).toMatchObject({ outcome: "complete", http_status: 200 });
+});
+
 test("A tool on a real server is cancelled by a leaving stateless client, and finishes for a leaving handshake client.", async () => {
   const python = keep(await PythonServer.start(frameworks[1]));
   const world = keep(await TestGateway.start());
