@@ -2,7 +2,8 @@ import { constants } from "node:os";
 import type { Exit } from "./layers/launch.ts";
 import { StartError } from "./runner.ts";
 
-const signals = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+const numbers = new Map<string, number>(Object.entries(constants.signals));
+const names = new Map([...numbers].map(([name, number]) => [number, name]));
 
 /** What a native module does when it crashes, and what to do about it. */
 const CRASHES: Readonly<Record<string, string>> = {
@@ -20,7 +21,9 @@ const CRASHES: Readonly<Record<string, string>> = {
 export function told(exit: Exit, memoryMb: number): string {
   if (exit.memory) return `it used more than its ${memoryMb} MB of memory and was killed`;
   const signal = signalOf(exit);
-  return signal === null ? `it ended by itself with exit code ${exit.code}` : `it was ended by ${signal}`;
+  return signal === null
+    ? `it ended by itself with exit code ${exit.code}`
+    : `it was ended by signal ${numbers.get(signal) ?? ""} (${signal})`;
 }
 
 /** An instance that ended, or was ended, before it said that it is ready and without saying why. */
@@ -56,5 +59,5 @@ export function startFailure(
 /** A sandbox tells the signal of what ran in it as 128 and its number, as a shell does. */
 function signalOf({ signal, code }: Exit): string | null {
   if (signal !== null) return signal;
-  return code !== null && code > 128 ? (signals.get(code - 128) ?? `signal ${code - 128}`) : null;
+  return code !== null && code > 128 ? (names.get(code - 128) ?? null) : null;
 }

@@ -123,6 +123,14 @@ describe.each(kinds)("$name", (kind) => {
   const key = () => world.key({ roles: { fixture: "user" } }).key;
   const textOf = (called: Called): string => called.content[0]?.text ?? "";
 
+  test("asks a handshake client while its call lasts", async () => {
+    await using client = await handshakeClient(url, key());
+    expect(textOf(await client.call("ask"))).toContain("the client's words");
+    // And the same from an instance that has not seen the client's handshake.
+    await runner.retire(target);
+    expect(textOf(await client.call("ask"))).toContain("the client's words");
+  });
+
   describe.each(clients)("and $name", ({ era, connect }) => {
     test("list its tools", async () => {
       await using client = await connect(url, key());
@@ -162,16 +170,6 @@ describe.each(kinds)("$name", (kind) => {
       await using client = await connect(url, key());
       expect(textOf(await client.call("big"))).toBe("x".repeat(1_000_000));
     });
-
-    if (era === "handshake") {
-      test("ask the client while a call lasts", async () => {
-        await using client = await connect(url, key());
-        expect(textOf(await client.call("ask"))).toContain("the client's words");
-        // And the same from an instance that has not seen the client's handshake.
-        await runner.retire(target);
-        expect(textOf(await client.call("ask"))).toContain("the client's words");
-      });
-    }
 
     test("keep state over two calls as far as the era has sessions", async () => {
       await using client = await connect(url, key());

@@ -181,6 +181,14 @@ describe("The processes of a bridge", () => {
     expect(await call(address, "count", {}, ids[3])).toBe("1");
   });
 
+  test("are one for the calls of a session that come at the same time, none of which comes before the handshake", async () => {
+    const { address } = await served();
+    const pids = await Promise.all(Array.from({ length: 10 }, () => call(address, "pid", {}, one)));
+    expect(new Set(pids).size).toBe(1);
+    const names = await Promise.all(Array.from({ length: 10 }, () => call(address, "who", {}, two)));
+    expect(new Set(names)).toEqual(new Set(["two"]));
+  });
+
   test("end with their session, together with what they started", async () => {
     const { address, children } = await served();
     expect(await call(address, "count", {}, one)).toBe("1");
@@ -253,6 +261,28 @@ def run():
       },
       { entrypoint: "src/tool/cli.py", program: "tool.cli:run", pythonPath: ["src"] },
       /^Program `tool\.cli:run`, found by running the console script tool\.cli:run/,
+    ],
+    [
+      "a program that reads its standard input as soon as it is imported",
+      {
+        "main.py": `import json
+tool = {"name": "add", "inputSchema": {"type": "object"}}
+while True:
+    message = json.loads(input())
+    if message.get("method") == "initialize":
+        result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "r", "version": "1"}}
+    elif message.get("method") == "tools/list":
+        result = {"tools": [tool]}
+    elif message.get("method") == "tools/call":
+        a = message["params"]["arguments"]
+        result = {"content": [{"type": "text", "text": str(a["a"] + a["b"])}]}
+    else:
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+`,
+      },
+      {},
+      /^Program `main\.py`/,
     ],
     [
       "a package's own __main__ with relative imports and arguments",

@@ -161,7 +161,7 @@ test("a native module that crashes is told with the signal and the call", async 
   });
   const error = await startError(runner.acquire(target));
   expect(error).toMatchObject({ reason: "exited", code: "crashed" });
-  expect(error.message).toBe("The server ended before it was ready: it was ended by SIGSEGV.");
+  expect(error.message).toBe("The server ended before it was ready: it was ended by signal 11 (SIGSEGV).");
   expect(error.hint).toContain("native module");
   expect(error.output.join("\n")).toMatch(/main\.py", line 3 in crash/);
 });

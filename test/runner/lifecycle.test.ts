@@ -236,6 +236,7 @@ test("over the control socket a lost lease, a failed start and a lost connection
   });
 
   const lease = await remote.acquire(await deploy({ files: { "main.py": server } }));
+  expect(lease.description).toMatch(/^FastMCP 4\.\S+ server `mcp`, found by loading main\.py$/);
   await call(lease.address, "die").catch(() => {});
   expect(String(await aborted(lease.lost))).toContain("signal 9");
 

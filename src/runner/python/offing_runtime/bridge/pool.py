@@ -58,11 +58,11 @@ class Pool:
         await asyncio.gather(*(child.end() for child in list(self._live)))
 
     async def _of(self, name, shake):
-        child = self._children.get(name)
-        if child is not None and child.alive:
-            return child
         starting = self._starting.get(name)
         if starting is None:
+            child = self._children.get(name)
+            if child is not None and child.alive:
+                return child
             starting = asyncio.ensure_future(self._start(name, shake))
             self._starting[name] = starting
             starting.add_done_callback(lambda done: self._settled(name, done))
@@ -76,6 +76,8 @@ class Pool:
 
     async def _start(self, name, shake):
         await self._room()
+        if self._closed:
+            raise Ended("the instance is stopping", [])
         child = Child(self._argv, self._environment, self._log, shared=name is None)
         self._live.add(child)
         child.ended.add_done_callback(lambda _: self._gone(name, child))

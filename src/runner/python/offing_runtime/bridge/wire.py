@@ -23,7 +23,9 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, handle):
         self._handle = handle
-        self._buffer = b""
+        self._buffer = bytearray()
+        # Method, path, headers and the body's length, once the head is read.
+        self._head = None
         self._task = None
         self._transport = None
         self._flowing = asyncio.Event()
@@ -50,22 +52,33 @@ class Connection(asyncio.Protocol):
     def _next(self):
         if self._task is not None or self._transport.is_closing():
             return
-        head, found, rest = self._buffer.partition(b"\r\n\r\n")
-        if not found:
+        if self._head is None and not self._read_head():
+            return
+        method, path, headers, length = self._head
+        if len(self._buffer) < length:
+            return
+        body = bytes(self._buffer[:length])
+        del self._buffer[:length]
+        self._head = None
+        self._task = asyncio.ensure_future(self._serve(Request(method, path, headers, body)))
+
+    def _read_head(self):
+        """Whether the head of a request is whole; a connection that sends none that is served here is cut."""
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
             if len(self._buffer) > LONGEST_HEAD:
                 self._transport.abort()
-            return
-        first, *lines = head.decode("latin-1").split("\r\n")
+            return False
+        first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
+        del self._buffer[: end + 4]
         method, path, *_ = [*first.split(" "), "", ""]
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > LONGEST_BODY or "transfer-encoding" in headers:
             self._transport.abort()
-            return
-        if len(rest) < int(length):
-            return
-        self._buffer = rest[int(length) :]
-        self._task = asyncio.ensure_future(self._serve(Request(method, path, headers, rest[: int(length)])))
+            return False
+        self._head = (method, path, headers, int(length))
+        return True
 
     async def _serve(self, request):
         answer = Answer(self)
