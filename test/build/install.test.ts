@@ -32,6 +32,30 @@ const reused = (outcome: Outcome, step: Step): unknown =>
   )[0];
 const visible = async (folder: string): Promise<string[]> => readdir(folder).catch(() => []);
 
+describe("an upload", () => {
+  it("carries the version that Git's tags give it, though it has no history", async () => {
+    const world = await buildWorld();
+    const pyproject = `[build-system]
+requires = ["setuptools", "setuptools-scm"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "x"
+dynamic = ["version"]
+dependencies = ["mcp ; python_version < '3'"]
+`;
+    const made = await repository("tagged", { "main.py": "import mcp\n", "pyproject.toml": pyproject }, [
+      "v2.5.0",
+    ]);
+    const { lines } = await buildOf(world, made);
+    expect(lines.join("\n")).toContain("from Git's tags: 2.5.0");
+    await commit(made.path, { "more.py": "" });
+    const later = await buildOf(world, made);
+    expect(later.lines.join("\n")).toMatch(/from Git's tags: 2\.5\.0\+1\.g[0-9a-f]{7}/);
+    await world.close();
+  });
+});
+
 describe("an installation", () => {
   let world: BuildWorld;
   beforeAll(async () => {
@@ -205,6 +229,31 @@ build-backend = "hatchling.build"
     const { code } = await locateArtifact(parts.dataDir, outcome.built!.artifact.digest);
     expect(await visible(join(code, ".offing/project"))).toContain("itself-1.2.3.dist-info");
   });
+
+  it(
+    "and with the server library only in an extra has that extra as locked",
+    { timeout: 120_000 },
+    async () => {
+      const pyproject = `[project]
+name = "locked"
+version = "1"
+requires-python = ">=3.10"
+dependencies = ["anyio<4.9"]
+
+[project.optional-dependencies]
+server = ["mcp ; python_version < '3'", "iniconfig<2.1"]
+`;
+      const made = await repository("extra", { "main.py": "import mcp\n", "pyproject.toml": pyproject });
+      await run(await uv(), ["lock", "--quiet"], { cwd: made.path, env: await uvEnv() });
+      await commit(made.path, {});
+      const outcome = await buildOf(world, made);
+      expect(outcome.error).toBeNull();
+      expect(outcome.lines.join("\n")).toContain('only in its extra "server"');
+      const packages = outcome.built?.artifact.packages.map((line) => line.split("==")[0]);
+      expect(packages).toContain("iniconfig");
+      expect(packages).not.toContain("fastmcp");
+    },
+  );
 
   it("keeps what was built from source within its organization", { timeout: 120_000 }, async () => {
     const made = await repository("built", {

@@ -131,6 +131,12 @@ describe.each(kinds)("$name", (kind) => {
     expect(textOf(await client.call("ask"))).toContain("the client's words");
   });
 
+  test("takes all the arguments that the gateway lets through", async () => {
+    await using client = await handshakeClient(url, key());
+    const text = "x".repeat(5 * 1024 * 1024);
+    expect(textOf(await client.call("echo", { text }))).toBe(text);
+  });
+
   describe.each(clients)("and $name", ({ era, connect }) => {
     test("list its tools", async () => {
       await using client = await connect(url, key());

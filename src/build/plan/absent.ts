@@ -81,7 +81,7 @@ export async function checkAbsent(
 export function checkFolders(files: Survey, { source, added }: Dependencies, absent: Absent): void {
   const own = source.kind === "requirements" ? source.requirements.fromSource : [];
   for (const line of [...own, ...added.fromSource]) {
-    const path = /^\.\/([^\[;]*?)(?:\[[^\]]*\])?\s*(?:;.*)?$/.exec(line)?.[1]?.replace(/\/$/, "");
+    const path = /^\.\/([^[;]*?)(?:\[[^\]]*\])?\s*(?:;.*)?$/.exec(line)?.[1]?.replace(/\/$/, "");
     if (path === undefined || path === "" || path === ".") continue;
     const submodule = absent.submodules.find((one) => path === one || path.startsWith(`${one}/`));
     if (submodule !== undefined) {

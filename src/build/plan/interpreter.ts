@@ -3,7 +3,7 @@ import { delimiter, join, posix } from "node:path";
 import { BuildError } from "../build.ts";
 import { runChild } from "../child.ts";
 import type { StepContext } from "../services.ts";
-import type { PythonWish } from "./dependencies.ts";
+import type { PythonWish } from "./sources.ts";
 import { readText } from "./text.ts";
 import { compareVersions, parseVersion, satisfies, type Version } from "./versions.ts";
 

@@ -23,26 +23,22 @@ export function serverMadeIn(code: string, text: string): Made | null {
   const sdk = from(/^mcp(?:\.|$)/);
   const named = speaksMcp(imports);
   let low: Made | null = null;
-  for (const pattern of [CONSTRUCTS, DERIVES]) {
+  // A class of the project's own may have the same name.
+  for (const pattern of named ? [CONSTRUCTS, DERIVES] : []) {
     for (const match of code.matchAll(pattern)) {
       const name = match[1] ?? "";
-      const line = lineAt(code, match.index + match[0].indexOf(name));
-      const why =
-        pattern === DERIVES
-          ? `derives a class from ${name} on line ${line}`
-          : `constructs ${name}(...) on line ${line}`;
-      // A class of the project's own may have the same name.
-      if (!named) continue;
-      if (name === "FastMCP") {
-        const what = from(/^mcp\.server\.fastmcp/)
-          ? "a FastMCP server of the MCP SDK 1.x"
-          : "a FastMCP server";
-        return { what, why };
-      }
-      if (name === "MCPServer") return { what: "an MCPServer of the MCP SDK", why };
-      if (!sdk) continue;
-      if (name === "Server") low ??= { what: "a low-level Server of the MCP SDK", why };
-      else low ??= { what: "a stdio program of the MCP SDK", why: `calls stdio_server(...) on line ${line}` };
+      const made = (what: string): Made => {
+        const line = lineAt(code, match.index + match[0].indexOf(name));
+        const does = pattern === DERIVES ? `derives a class from ${name}` : `constructs ${name}(...)`;
+        return { what, why: `${name === "stdio_server" ? "calls stdio_server(...)" : does} on line ${line}` };
+      };
+      if (name === "FastMCP")
+        return made(
+          from(/^mcp\.server\.fastmcp/) ? "a FastMCP server of the MCP SDK 1.x" : "a FastMCP server",
+        );
+      if (name === "MCPServer") return made("an MCPServer of the MCP SDK");
+      if (!sdk || low !== null) continue;
+      low = made(name === "Server" ? "a low-level Server of the MCP SDK" : "a stdio program of the MCP SDK");
     }
   }
   if (low !== null) return low;

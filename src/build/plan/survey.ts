@@ -11,7 +11,7 @@ export interface Survey {
   /** Python files that may be a server's: no tests, examples, documents. */
   readonly python: readonly string[];
   has(path: string): boolean;
-  /** The text of a file; "" for one that cannot be read or is larger than 1 MiB. */
+  /** The text of a file; "" for one that cannot be read, is larger than 1 MiB, or is past what is read in all. */
   text(path: string): Promise<string>;
   /** Its code without comments and the contents of strings. */
   code(path: string): Promise<string>;
@@ -34,6 +34,8 @@ const NO_CODE = new Set([
 const NO_SERVER = /(?:^|\/)(?:test_[^/]*|[^/]*_test|setup|conftest|noxfile|fabfile)\.py$/;
 const MAX_FILES = 20_000;
 const MAX_PYTHON = 2000;
+/** Characters that are kept of all files together: what is past them is not looked at. */
+const MAX_TEXT = 32 * 1024 ** 2;
 
 export async function survey(root: string): Promise<Survey> {
   const files: string[] = [];
@@ -63,8 +65,13 @@ export async function survey(root: string): Promise<Survey> {
   const known = new Set(files);
   const texts = new Map<string, Promise<string>>();
   const codes = new Map<string, Promise<string>>();
+  let room = MAX_TEXT;
   const text = (path: string): Promise<string> =>
-    cached(texts, path, () => readText(join(root, path)).catch(() => ""));
+    cached(texts, path, async () => {
+      const found = room <= 0 ? "" : await readText(join(root, path)).catch(() => "");
+      room -= found.length;
+      return found;
+    });
   return {
     root,
     files,

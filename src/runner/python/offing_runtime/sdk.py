@@ -2,10 +2,15 @@
 
 import contextlib
 import contextvars
+import inspect
 import logging
 
 # The id of the session that the present request belongs to; None: it stands alone.
 named = contextvars.ContextVar("offing_session", default=None)
+
+
+# More than any gateway lets through.
+BODY_BYTES = 1 << 30
 
 
 class _Id:
@@ -31,10 +36,19 @@ def prepare(module):
         return named.get() is None
 
     manager.stateless = property(stateless, lambda self, value: None)
+    _unbound(manager)
     module.uuid4 = lambda: _Id(named.get()) if named.get() else real()
     transport = getattr(module, "StreamableHTTPServerTransport", None)
     _apply(transport)
     return Kept(managers, hasattr(transport, "terminate"))
+
+
+def _unbound(manager):
+    """Bodies are bounded by the gateway; a second bound below its own would refuse what it lets through."""
+    name = "max_request_body_size"
+    if name in inspect.signature(manager.__init__).parameters:
+        init = manager.__init__
+        manager.__init__ = lambda self, *rest, **given: init(self, *rest, **{**given, name: BODY_BYTES})
 
 
 class Kept:
