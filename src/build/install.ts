@@ -11,6 +11,7 @@ import {
 import { withFittingPython } from "./install/fitting.ts";
 import { addGenerated } from "./install/generated.ts";
 import type { Indexes } from "./install/indexes.ts";
+import { lackingWheels } from "./install/lacking.ts";
 import { environmentKey } from "./install/lock.ts";
 import { resolve } from "./install/resolve.ts";
 import { prepareSandbox, type Uv } from "./install/uv.ts";
@@ -110,7 +111,9 @@ async function makeEnvironment(uv: Uv, plan: Plan, commit: string): Promise<Envi
   const packages = await readEnvironment(path);
   if (packages) return told(context, { key, path, private: true, packages, reused: true });
   context.say("building what has no ready wheel, in the sandbox");
-  const built = await buildWheels(uv, lock);
+  const lacking = await lackingWheels(uv, lock);
+  const unbuilt = lock.filter((entry) => entry.fromSource || lacking?.has(entry.name ?? "") !== false);
+  const built = await buildWheels(uv, unbuilt);
   return told(context, await environmentWithBuilt(uv, lock, built, key));
 }
 
