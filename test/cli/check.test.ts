@@ -244,7 +244,9 @@ describe("offing check", () => {
     await set("LATER=1");
     const later = await asOwner("needy");
     expect(later.failed).toEqual([lines.variables]);
-    expect(later.of("variables").detail).toMatch(/set after the live build began.*: LATER$/);
+    expect(later.of("variables").detail).toMatch(
+      /set after the build that live has its variables from began.*: LATER$/,
+    );
   });
 
   it("says to a member what they may not see, and who could", async () => {

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { shellWord } from "../../lib/shell.ts";
 import { BuildError } from "../build.ts";
 import type { Absent } from "../source/checkout.ts";
 import type { Dependencies } from "./dependencies.ts";
@@ -42,7 +43,7 @@ export async function checkAbsent(
       "lfs_pointer",
       `${pointer} is a Git LFS pointer: the repository holds its address, not its content.`,
       {
-        hint: `Commit the file itself: git lfs untrack ${pointer} && git add --renormalize . && git commit -m "Keep ${pointer} in Git"`,
+        hint: `Commit the file itself: git lfs untrack ${shellWord(pointer)} && git add --renormalize . && git commit -m "Keep the file in Git"`,
       },
     );
   }
@@ -67,7 +68,7 @@ export async function checkAbsent(
       "submodule_missing",
       `The code imports ${module.module}, which lies in the submodule ${path}; submodules are not fetched.`,
       {
-        hint: `Commit the files themselves (git rm --cached ${path}; git add ${path}), or name the submodule's repository as a dependency: name @ git+https://…`,
+        hint: `Commit the files themselves (git rm --cached ${shellWord(path)}; git add ${shellWord(path)}), or name the submodule's repository as a dependency: name @ git+https://…`,
       },
     );
   }

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { shellWord } from "../../lib/shell.ts";
 import { BuildError } from "../build.ts";
 import { type FastmcpConfig, readFastmcpJson } from "./fastmcp-json.ts";
 import { foldersUp } from "./pyproject.ts";
@@ -73,7 +74,7 @@ function named(files: Survey, asked: string): string {
   throw new BuildError("plan", "dependency_file_missing", `There is no file ${clean} in the repository.`, {
     hint:
       near.length > 0
-        ? `Did you mean --dependency-file ${near.join(" or ")}?`
+        ? `Did you mean --dependency-file ${near.map(shellWord).join(" or ")}?`
         : usual.length > 0
           ? `Files of dependencies there are ${usual.join(", ")}.`
           : "The repository has no file of dependencies; leave --dependency-file out.",

@@ -1,4 +1,5 @@
 import { basename, posix } from "node:path";
+import { shellWord } from "../../lib/shell.ts";
 import { BuildError } from "../build.ts";
 import { type Candidate, detect, scriptOf, serverBehind } from "./detect.ts";
 import { closureOf, mcpLibraries } from "./imports.ts";
@@ -89,7 +90,7 @@ export async function named(files: Survey, asked: string, reason: string): Promi
     throw new BuildError("plan", "entrypoint_missing", `There is no file ${clean} in the repository.`, {
       hint:
         near.length > 0
-          ? `Did you mean --entrypoint ${near.join(" or ")}?`
+          ? `Did you mean --entrypoint ${near.map(shellWord).join(" or ")}?`
           : others.length > 0
             ? `The path is relative to the repository's root; Python files there are ${others.join(", ")}.`
             : "The path is relative to the repository's root, which has no Python file.",

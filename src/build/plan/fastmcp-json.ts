@@ -115,7 +115,7 @@ function configOf(top: Readonly<Record<string, unknown>>, file: string, marked: 
   const env = Object.keys(record(deployment["env"]));
   if (env.length > 0) {
     notes.push(
-      `deployment.env of ${file} (${env.slice(0, 10).join(", ")}) is not used: variables belong to the server, ./offing env set SERVER ${env[0]}=VALUE`,
+      `deployment.env of ${file} (${env.slice(0, 10).join(", ")}) is not used: variables belong to the server, ./offing env set SERVER KEY=VALUE`,
     );
   }
   const cwd = text(deployment["cwd"]);

@@ -1,4 +1,5 @@
 import { basename, posix } from "node:path";
+import { shellWord } from "../../lib/shell.ts";
 import { BuildError } from "../build.ts";
 import type { Candidate } from "./detect.ts";
 
@@ -9,7 +10,8 @@ export function severalServers(candidates: readonly Candidate[], source: string)
   const names = slugs(candidates);
   const shown = candidates.slice(0, MOST);
   const commands = shown.map(
-    ({ path }, i) => `./offing deploy ${source} --server ${names[i]} --entrypoint ${word(path)}`,
+    ({ path }, i) =>
+      `./offing deploy ${shellWord(source)} --server ${names[i]} --entrypoint ${shellWord(path)}`,
   );
   const rest = candidates.length > MOST ? ` and ${candidates.length - MOST} more` : "";
   return new BuildError(
@@ -42,9 +44,4 @@ function slugs(candidates: readonly Candidate[]): string[] {
     taken.add(name);
     return name;
   });
-}
-
-/** One word of a shell command. */
-function word(text: string): string {
-  return /^[\w./:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { shellWord } from "../../lib/shell.ts";
 import type { Proxy } from "../../upstream/proxy.ts";
 import { runChild, type ChildResult } from "../child.ts";
 import type { StepContext } from "../services.ts";
@@ -128,19 +129,14 @@ export function sshCommand(context: StepContext, address: GitAddress, proxy: Pro
     "ClearAllForwardings=yes",
     "PermitLocalCommand=no",
     // ssh hands this to a shell, and expands %; the words are quoted for both.
-    `ProxyCommand=${connect.map((word) => quote(word.replaceAll("%", "%%"))).join(" ")}`,
+    `ProxyCommand=${connect.map((word) => shellWord(word.replaceAll("%", "%%"))).join(" ")}`,
     "IdentitiesOnly=yes",
     `IdentityFile=${sshWord(key.path)}`,
   ];
-  return ["ssh", "-F", "/dev/null", ...options.flatMap((option) => ["-o", option])].map(quote).join(" ");
+  return ["ssh", "-F", "/dev/null", ...options.flatMap((option) => ["-o", option])].map(shellWord).join(" ");
 }
 
 /** One word for ssh_config(5), which splits at spaces and fills in %. */
 function sshWord(path: string): string {
   return `"${path.replaceAll("%", "%%")}"`;
-}
-
-/** One word for a POSIX shell: git and ssh take these commands as shell text and offer no other way. */
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

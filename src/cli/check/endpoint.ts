@@ -1,4 +1,5 @@
 import type { Client } from "@modelcontextprotocol/client";
+import { shellWord } from "../../lib/shell.ts";
 import { withMcp } from "../mcp.ts";
 import { failed, type Line, line, notApplicable, passed, type Scene } from "./line.ts";
 
@@ -49,7 +50,7 @@ export async function checkEndpoint(scene: Scene): Promise<Line[]> {
     if (tools.length === 0) return notApplicable("the server has no tools");
     const safe = tools.filter(isSafe).slice(0, CALLS);
     const first = tools[0]!.name;
-    const byHand = `./offing call ${at.server} ${first} '{…}'`;
+    const byHand = `./offing call ${at.server} ${shellWord(first)} '{…}'`;
     if (safe.length === 0)
       return notApplicable(
         "no tool says that it only reads (readOnlyHint) and takes no argument, so none was called",

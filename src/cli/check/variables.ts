@@ -1,6 +1,7 @@
 import { OffingError } from "../../contract/errors.ts";
+import { shellWord } from "../../lib/shell.ts";
 import { everyPage } from "../pages.ts";
-import { failed, type Line, line, liveOf, needsRole, notApplicable, passed, type Scene } from "./line.ts";
+import { failed, type Line, line, needsRole, notApplicable, passed, type Scene } from "./line.ts";
 
 /** Are the variables there that the server's code asked for, and do those that were set serve? */
 export async function checkVariables(scene: Scene): Promise<Line[]> {
@@ -22,13 +23,14 @@ export async function checkVariables(scene: Scene): Promise<Line[]> {
           `the last build needed ${missing.join(", ")}, which no production variable gives`,
           `./offing env set ${at.server} ${missing.map((name) => `${name}=VALUE`).join(" ")}`,
         );
-      const live = liveOf(scene);
-      const build = builds.find(({ id }) => id === live?.build);
-      const later = production.filter(({ updatedAt }) => build !== undefined && updatedAt > build.createdAt);
+      // A rollback keeps the variables of the newest build that was made for live.
+      const build = builds.find(({ deployment }) => deployment?.slug === "live");
+      const taken = build?.steps[0]?.startedAt ?? build?.createdAt;
+      const later = production.filter(({ updatedAt }) => taken !== undefined && updatedAt > taken);
       if (later.length > 0)
         return failed(
-          `set after the live build began, so that it does not have them: ${later.map(({ name }) => name).join(", ")}`,
-          `./offing deploy ${build?.source ?? "SOURCE"} --server ${at.server}`,
+          `set after the build that live has its variables from began, so that it does not have them: ${later.map(({ name }) => name).join(", ")}`,
+          `./offing deploy ${shellWord(build?.source ?? "SOURCE")} --server ${at.server}`,
         );
       return passed(names.size === 0 ? "none is set, and none was missed" : [...names].join(", "));
     }),

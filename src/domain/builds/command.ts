@@ -1,7 +1,9 @@
+import { sql } from "kysely";
+import { shellWord } from "../../lib/shell.ts";
 import type { Db, Tx } from "../../store/database.ts";
 import type { StoredSource } from "../../store/tables.ts";
 
-/** The command that builds a server's last source again, for hints. */
+/** The command that builds again what is, or is to be, live on a server, for hints: no preview, unless it has nothing else. */
 export async function deployCommand(
   db: Db | Tx,
   server: { readonly organization: string; readonly id: string; readonly slug: string },
@@ -11,6 +13,8 @@ export async function deployCommand(
     .select(["source", "entrypoint", "dependency_file"])
     .where("organization", "=", server.organization)
     .where("server", "=", server.id)
+    // No scope yet: it ended before its commit was known, or has not begun.
+    .orderBy(sql`case scope when 'production' then 0 when 'preview' then 2 else 1 end`)
     .orderBy("id", "desc")
     .executeTakeFirst();
   return last === undefined
@@ -31,16 +35,12 @@ export function commandOf(
   const words = [
     "./offing",
     "deploy",
-    source.kind === "git" ? quoted(source.url) : "FOLDER",
+    source.kind === "git" ? shellWord(source.url) : "FOLDER",
     "--server",
     slug,
   ];
-  if (source.kind === "git" && source.ref !== null) words.push("--ref", quoted(source.ref));
-  if (entrypoint !== null) words.push("--entrypoint", quoted(entrypoint));
-  if (dependencies !== null) words.push("--dependency-file", quoted(dependencies));
+  if (source.kind === "git" && source.ref !== null) words.push("--ref", shellWord(source.ref));
+  if (entrypoint !== null) words.push("--entrypoint", shellWord(entrypoint));
+  if (dependencies !== null) words.push("--dependency-file", shellWord(dependencies));
   return words.join(" ");
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
