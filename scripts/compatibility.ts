@@ -61,8 +61,8 @@ try {
     const time = trial.seconds === null ? "" : ` (${trial.seconds.toFixed(1)} s)`;
     console.log(`${trial.met ? "as expected" : "DIFFERS    "}  ${pack.name} ${pack.version}${time}`);
     if (trial.met && trial.error !== null)
-      console.log(`             ${trial.error.code}: ${trial.error.message}`);
-    for (const difference of trial.differs) console.log(`             ${difference}`);
+      console.log(`             ${trial.error.code}: ${oneLine(trial.error.message)}`);
+    for (const difference of trial.differs) console.log(`             ${oneLine(difference)}`);
   }
 } finally {
   rmSync(work, { recursive: true, force: true });
@@ -93,6 +93,10 @@ if (chosen === undefined) {
   console.log(`written: docs/compatibility.md`);
 }
 process.exitCode = differ === 0 ? 0 : 1;
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ");
+}
 
 function untried(pack: Trial["pack"], why: string): Trial {
   return {

@@ -15,7 +15,6 @@ export interface Env {
   readonly idleStop: string | undefined;
   readonly bridgeProcesses: string | undefined;
   readonly python: string | undefined;
-  readonly uv: string | undefined;
 }
 
 export interface Config {
@@ -25,7 +24,7 @@ export interface Config {
   readonly cacheDir: string;
   readonly port: number;
   readonly host: string;
-  /** Without a trailing slash; undefined until the port is known. */
+  /** An origin: http or https, host and port, no trailing slash. Undefined until the port is known. */
   readonly publicUrl: string | undefined;
   readonly databaseUrl: string | undefined;
   readonly isolation: "bwrap" | "landlock" | "none" | undefined;
@@ -36,7 +35,6 @@ export interface Config {
   readonly bridgeProcesses: number;
   /** The interpreter that helper scripts run on. */
   readonly python: string;
-  readonly uv: string | undefined;
 }
 
 export class ConfigError extends Error {
@@ -58,18 +56,11 @@ export function readEnv(env: NodeJS.ProcessEnv): Env {
     idleStop: one("OFFING_IDLE_STOP_SECONDS"),
     bridgeProcesses: one("OFFING_BRIDGE_PROCESSES"),
     python: one("OFFING_PYTHON"),
-    uv: one("OFFING_UV"),
   };
 }
 
 /** Typed, defaulted and cross-checked; a ConfigError names the variable and what it takes. */
 export function toConfig(env: Env): Config {
-  const publicUrl = env.publicUrl?.replace(/\/+$/, "");
-  if (publicUrl !== undefined && !URL.canParse(publicUrl)) {
-    throw new ConfigError(
-      `the public URL "${env.publicUrl}" is not a URL; give one such as https://mcp.example.com`,
-    );
-  }
   if (env.databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(env.databaseUrl)) {
     throw new ConfigError("DATABASE_URL must begin with postgres:// or postgresql://");
   }
@@ -78,7 +69,7 @@ export function toConfig(env: Env): Config {
     cacheDir: folder(env.cache, process.env["XDG_CACHE_HOME"], ".cache"),
     port: integer("the port", env.port, 7400, 0, 65_535),
     host: env.host ?? "127.0.0.1",
-    publicUrl,
+    publicUrl: origin(env.publicUrl),
     databaseUrl: env.databaseUrl,
     isolation: isolation(env.isolation),
     memoryMb: integer("OFFING_MEMORY_MB", env.memoryMb, 1024, 64, 1_048_576),
@@ -86,7 +77,6 @@ export function toConfig(env: Env): Config {
     idleStopMs: 1000 * integer("OFFING_IDLE_STOP_SECONDS", env.idleStop, 300, 1, 86_400),
     bridgeProcesses: integer("OFFING_BRIDGE_PROCESSES", env.bridgeProcesses, 16, 2, 64),
     python: env.python ?? "python3",
-    uv: env.uv,
   };
 }
 
@@ -107,6 +97,18 @@ function integer(name: string, text: string | undefined, fallback: number, min: 
     throw new ConfigError(`${name} must be a whole number from ${min} to ${max}, not "${text}"`);
   }
   return value;
+}
+
+/** As browsers name it in `Origin`: whatever else a URL may have, they would never send. */
+function origin(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const allowed = url?.protocol === "http:" || url?.protocol === "https:";
+  // Nothing but the origin is left when the URL, written out, is the origin.
+  if (allowed && url.href === `${url.origin}/`) return url.origin;
+  throw new ConfigError(
+    `the public URL is http:// or https://, a host and perhaps a port, without user, path, query or fragment, such as https://mcp.example.com; it is not "${text}"`,
+  );
 }
 
 function isolation(text: string | undefined): Config["isolation"] {

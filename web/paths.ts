@@ -20,6 +20,11 @@ export const paths = {
   },
 } as const;
 
+/** The token of a sign-in link, from its fragment: no server and no proxy sees that part of an address. */
+export function linkToken(hash: string): string | undefined {
+  return new URLSearchParams(hash.slice(1)).get("token") ?? undefined;
+}
+
 /** The part that an address asks for; the first one when it names none or none that is there. */
 export function serverView(query: URLSearchParams): ServerView {
   const asked = query.get("view");

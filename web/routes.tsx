@@ -1,6 +1,7 @@
 import type { QueryClient } from "@tanstack/react-query";
-import { type LoaderFunctionArgs, replace, type RouteObject } from "react-router";
+import { replace, type RouteObject } from "react-router";
 import { api } from "./api/client.ts";
+import { isPassing } from "./api/problem.ts";
 import { keys, meQuery, serverQuery, serversQuery } from "./api/queries.ts";
 import { frameRoute } from "./api/use-me.ts";
 import { Shell } from "./components/shell.tsx";
@@ -8,15 +9,16 @@ import { NotFoundPage, ProblemPage, StartProblemPage } from "./pages/problem-pag
 import { ServerPage } from "./pages/server-page.tsx";
 import { ServersPage } from "./pages/servers-page.tsx";
 import { SignInFailedPage } from "./pages/sign-in-page.tsx";
-import { paths } from "./paths.ts";
+import { linkToken, paths } from "./paths.ts";
 import { Loading } from "./ui/empty.tsx";
 
 /** Every page, and what is read before it is shown. */
 export function createRoutes(queries: QueryClient): RouteObject[] {
+  const signIn = createSignIn(queries);
   return [
     {
       path: paths.signIn(),
-      loader: (args) => signIn(queries, args),
+      loader: signIn,
       HydrateFallback: () => <Loading what="the sign-in link" />,
       ErrorBoundary: SignInFailedPage,
     },
@@ -59,12 +61,23 @@ function serverAt(params: { organization?: string; server?: string }) {
   return { organization: params.organization ?? "", server: params.server ?? "" };
 }
 
-/** Trades the link's token for a session. The token leaves the address bar and the history before anything else happens. */
-async function signIn(queries: QueryClient, { request }: LoaderFunctionArgs): Promise<Response> {
-  const token = new URL(request.url).searchParams.get("token") ?? "";
-  window.history.replaceState(window.history.state, "", paths.signIn());
-  queries.clear();
-  const me = await api.call("signIn", {}, { token });
-  queries.setQueryData(keys.me, me);
-  return replace(paths.servers());
+/**
+ * Trades the link's token for a session. The token leaves the address bar and
+ * the history before anything else happens; where the trade found no answer,
+ * it is kept here, and nowhere else, for another try.
+ */
+function createSignIn(queries: QueryClient): () => Promise<Response> {
+  let kept: string | undefined;
+  return async () => {
+    const token = linkToken(window.location.hash) ?? kept ?? "";
+    kept = undefined;
+    window.history.replaceState(window.history.state, "", paths.signIn());
+    queries.clear();
+    const me = await api.call("signIn", {}, { token }).catch((error: unknown) => {
+      if (isPassing(error)) kept = token;
+      throw error;
+    });
+    queries.setQueryData(keys.me, me);
+    return replace(paths.servers());
+  };
 }

@@ -35,6 +35,14 @@ export const broken: readonly Package[] = [
     expected: refused("arguments_missing", "transport"),
   },
   {
+    name: "astrodynamics-mcp",
+    version: "0.4.0",
+    sha256: "7cc38dd99e1d0c6b5959a64e1d69d55f39699f29ad3580b0efc47dc28319c3d3",
+    by: "Dimitrije Jankovic",
+    about: "FastMCP of mcp 1 (uv.lock); scipy, numba, astropy; its program wants the subcommand stdio",
+    expected: refused("arguments_missing", "stdio", '"deployment"'),
+  },
+  {
     name: "mcp-clickhouse",
     version: "0.7.0",
     sha256: "2168e4ddd3e704ef971c12fb0bb15b85e74470bfa9e3d190a29b8954991e978f",
@@ -90,7 +98,7 @@ export const broken: readonly Package[] = [
     sha256: "d4ca9410996f4c7b8ea0d7b20fdf79878dc359ebf89cbf3b222e0b675a55097d",
     by: "Tadata",
     about: "a library to make servers with, no server itself",
-    expected: refused("library_without_server", "library"),
+    expected: refused("server_object_missing", "No server object was found"),
   },
   {
     name: "mcp-server-sqlite",

@@ -2,7 +2,7 @@ import { Client as Client2, StreamableHTTPClientTransport as Transport2 } from "
 import { Client as Client1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as Transport1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 
-/** What a tool call gave: its text, and whether the tool itself called it an error. */
+/** What a tool call gave: its text with the structured result as JSON, and whether the tool itself called it an error. */
 export interface Answer {
   readonly text: string;
   readonly isError: boolean;
@@ -15,7 +15,11 @@ export interface EraClient {
   close(): Promise<void>;
 }
 
-type Result = { content?: { type: string; text?: string }[]; isError?: boolean };
+type Result = {
+  content?: { type: string; text?: string }[];
+  structuredContent?: unknown;
+  isError?: boolean;
+};
 
 /** Milliseconds that one request may take; the first one may have to wake the server. */
 const PATIENCE = 90_000;
@@ -70,8 +74,11 @@ function bearer(key: string) {
 }
 
 function answerOf(result: Result): Answer {
+  const parts = (result.content ?? []).map((part) => part.text ?? part.type);
+  // An empty list may have no part at all, and stand in the structured result only.
+  if (result.structuredContent !== undefined) parts.push(JSON.stringify(result.structuredContent));
   return {
-    text: (result.content ?? []).map((part) => part.text ?? part.type).join("\n"),
+    text: parts.join("\n"),
     isError: result.isError === true,
   };
 }

@@ -128,18 +128,6 @@ export const handshake: readonly Package[] = [
     expected: servesWithout("a Redis server", 53, ["dbsize", {}, "dbsize"]),
   },
   {
-    name: "astrodynamics-mcp",
-    version: "0.4.0",
-    sha256: "7cc38dd99e1d0c6b5959a64e1d69d55f39699f29ad3580b0efc47dc28319c3d3",
-    by: "Dimitrije Jankovic",
-    about: "FastMCP of mcp 1 (uv.lock); scipy, numba, astropy; its program wants a subcommand",
-    expected: serves(9, [
-      "time_convert",
-      { value: "2026-01-01T00:00:00", from_scale: "utc", to_scale: "tai" },
-      "2026-01-01T00:00:37",
-    ]),
-  },
-  {
     name: "fastmcp-calculator",
     version: "0.1.1",
     sha256: "f36b0255d33e06fad9d9e9f4f69d0f1e4347e4f3e54967fbfeed8ab2e686e2aa",

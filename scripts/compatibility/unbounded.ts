@@ -1,4 +1,4 @@
-import { serves, servesWithout, type Package } from "./package.ts";
+import { refused, serves, servesWithout, type Package } from "./package.ts";
 
 /** Servers for mcp 1 whose projects leave its version open, so that mcp 2 would be installed. */
 export const unbounded: readonly Package[] = [
@@ -77,6 +77,10 @@ export const unbounded: readonly Package[] = [
     sha256: "eb9f72a50420eaefaf424ea545e6712b80ed9aa8f1334ab6ea2ddf26ee11f578",
     by: "Andy Brandt",
     about: "FastMCP 2.14 pinned, which left its own mcp unbounded",
-    expected: servesWithout("the internet", 3, ["search_pubmed", { query: "aspirin" }, "rror"]),
+    needs: {
+      variables: { PUBMED_EMAIL: "somebody@example.com" },
+      without: refused("variable_missing", "PUBMED_EMAIL", "env set mcp-simple-pubmed PUBMED_EMAIL="),
+    },
+    expected: servesWithout("the internet", 2, ["search_pubmed", { query: "aspirin" }, "rror"]),
   },
 ];

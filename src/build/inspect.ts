@@ -23,10 +23,7 @@ export async function inspect(
   try {
     const { manifest, description, problems } = await inspector.inspect(artifact, request);
     if (description !== null) say(description);
-    const count = (kind: string): number => manifest.items.filter((item) => item.kind === kind).length;
-    say(
-      `${count("tool")} tools, ${count("prompt")} prompts, ${count("resource") + count("resource_template")} resources`,
-    );
+    say(offered(manifest));
     for (const problem of problems) warn(problem);
     if (manifest.items.length === 0 && problems.length === 0) warn(nothingOffered(artifact.entrypoint));
     return manifest;
@@ -53,6 +50,14 @@ export async function inspect(
       cause: error,
     });
   }
+}
+
+function offered({ items }: Manifest): string {
+  const count = (word: string, ...kinds: readonly string[]): string => {
+    const number = items.filter(({ kind }) => kinds.includes(kind)).length;
+    return `${number} ${word}${number === 1 ? "" : "s"}`;
+  };
+  return `${count("tool", "tool")}, ${count("prompt", "prompt")}, ${count("resource", "resource", "resource_template")}`;
 }
 
 function nothingOffered(entrypoint: string): string {

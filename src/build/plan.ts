@@ -63,7 +63,7 @@ export async function makePlan(
   download: (request: string) => Promise<string | undefined>,
 ): Promise<Plan> {
   const { say } = context;
-  const files = await survey(root);
+  const files = await survey(root, context.signal);
   const { config, dependencyFile, notes } = await askedConfig(files, asked);
   for (const note of notes) say(note);
   const found =

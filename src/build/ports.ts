@@ -4,7 +4,7 @@ import type { Artifact, BuildRequest } from "./build.ts";
 /** A build whose source is known to the commit. */
 export interface InspectRequest extends BuildRequest {
   readonly commit: string;
-  /** `refs/heads/…` or `refs/tags/…`; null for a commit that no name was asked for. */
+  /** `refs/heads/…`, `refs/tags/…`, or another such as `refs/pull/7/head`; null for a commit that no name was asked for. */
   readonly ref: string | null;
 }
 

@@ -15,6 +15,7 @@ import { requests } from "./commands/requests.ts";
 import { rollback } from "./commands/rollback.ts";
 import { servers } from "./commands/servers.ts";
 import { signIn } from "./commands/sign-in.ts";
+import { signOut } from "./commands/sign-out.ts";
 import { tools } from "./commands/tools.ts";
 
 /** Every command that is a client of the API, in the order of the help. */
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   envList,
   envRemove,
   signIn,
+  signOut,
   keysCreate,
   keysList,
   keysRevoke,

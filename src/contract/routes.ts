@@ -19,6 +19,14 @@ export const routes = {
     input: Nothing,
     output: z.object({ url: z.string(), expiresAt: s.At }),
   }),
+  signOutEverywhere: json({
+    method: "DELETE",
+    path: "/organizations/:organization/web-sessions",
+    params: org,
+    summary: "Sign all your browsers out, and use up the sign-in links that are open",
+    input: Nothing,
+    output: z.object({ sessions: z.number(), links: z.number() }),
+  }),
   signIn: open({
     method: "POST",
     path: "/web-session",
@@ -139,8 +147,8 @@ export const routes = {
     output: s.VariableChange,
   }),
   removeVariables: json({
-    method: "DELETE",
-    path: "/organizations/:organization/servers/:server/variables",
+    method: "POST",
+    path: "/organizations/:organization/servers/:server/variables/remove",
     params: server,
     summary: "Remove variables of a server, for its next build",
     input: z.object({ names: z.array(z.string().min(1).max(256)).min(1).max(256) }),

@@ -56,6 +56,7 @@ export const Server = z.object({
       id: z.string(),
       status: BuildStatus,
       createdAt: At,
+      // From here on what needs the permission `logs`: null, or none, for who does not have it.
       commit: z.string().nullable(),
       subject: z.string().nullable(),
       /** Where and why it failed. */

@@ -33,11 +33,14 @@ export function requireRole(ctx: Context, role: OrganizationRole, what: string):
   );
 }
 
-export function mayDiscover(ctx: Context, server: { organization: string; id: string }): boolean {
-  const { actor } = ctx;
+export function may(
+  { actor }: Context,
+  server: { organization: string; id: string },
+  permission: Permission,
+): boolean {
   if (actor.kind === "system") return true;
   return (
-    decide(actor, { organization: server.organization, server: server.id }, "discover").effect === "allow"
+    decide(actor, { organization: server.organization, server: server.id }, permission).effect === "allow"
   );
 }
 

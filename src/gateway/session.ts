@@ -33,7 +33,7 @@ export interface OpenSession {
 }
 
 const LIFE_MS = 24 * 60 * 60 * 1000;
-/** Of client capabilities that are sealed in; a header must carry them. */
+/** Of client capabilities as UTF-8 JSON that are sealed in; a header must carry them. */
 const CAPABILITY_BYTES = 2048;
 
 /** Mints, opens and ends the sessions of handshake clients. Opened ids are remembered for speed only. */
@@ -121,7 +121,7 @@ export class SessionBook {
 export function clientOf(params: JsonObject): Pick<SessionClaims, "client" | "capabilities"> {
   const given = params["capabilities"];
   const client = isObject(params["clientInfo"]) ? params["clientInfo"] : {};
-  const fits = isObject(given) && JSON.stringify(given).length <= CAPABILITY_BYTES;
+  const fits = isObject(given) && Buffer.byteLength(JSON.stringify(given)) <= CAPABILITY_BYTES;
   return {
     client: { name: shortText(client["name"]), version: shortText(client["version"]) },
     capabilities: fits ? given : {},

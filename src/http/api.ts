@@ -48,7 +48,13 @@ export function createApi({
   });
   const pages = createWeb({ build: web, publicUrl, log });
   return (request, response) => {
-    if (/^\/api(?:[/?]|$)/.test(request.url ?? "")) void api(request, response);
+    const isApi = /^\/api(?:[/?]|$)/.test(request.url ?? "");
+    const { method, headers } = request;
+    const isRead = isApi && method !== "GET" && method !== "HEAD";
+    // A body that nobody reads is not waited for: the connection ends with the answer.
+    if (!isRead && ("transfer-encoding" in headers || Number(headers["content-length"] ?? 0) > 0))
+      response.setHeader("connection", "close");
+    if (isApi) void api(request, response);
     else pages(request, response);
   };
 }

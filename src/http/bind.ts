@@ -57,7 +57,16 @@ export interface BindOptions<C> {
 type LooseHandler<C> = (ctx: C | Browser, input: object, body?: Readable) => unknown;
 type ApiCall = Call<{ Bindings: Bindings }>;
 
-const MAX_JSON = 1024 * 1024;
+/** How much JSON is read, and within which time. */
+interface JsonLimits {
+  readonly bytes: number;
+  readonly seconds: number;
+}
+const proven: JsonLimits = { bytes: 1024 * 1024, seconds: 60 };
+/** Of who has not shown yet who it is. */
+const unproven: JsonLimits = { bytes: 4096, seconds: 10 };
+/** No input of the contract comes near. */
+const MAX_DEPTH = 64;
 
 /** The contract as a Hono app: parse, call the verb, map errors; nothing else. */
 export function bind<C>(handlers: Handlers<C>, options: BindOptions<C>): Hono<{ Bindings: Bindings }> {
@@ -69,14 +78,18 @@ export function bind<C>(handlers: Handlers<C>, options: BindOptions<C>): Hono<{ 
       if (call.req.method !== route.method) throw noSuchRoute(call);
       if (route.kind === "open") {
         const browser = options.browser(call.env);
-        const sent = await readJson(call);
+        const sent = await readJson(call, unproven);
         refuseUnstorable(sent);
         call.header("cache-control", "no-store");
         return call.json((await handler(browser, parse(route.input, sent))) as object);
       }
       const ctx = await options.authenticate(call.env);
       const given =
-        route.kind === "upload" ? {} : route.method === "GET" ? call.req.query() : await readJson(call);
+        route.kind === "upload"
+          ? {}
+          : route.method === "GET"
+            ? call.req.query()
+            : await readJson(call, proven);
       refuseUnstorable({ given, params: call.req.param() });
       const input = { ...parse(route.input, given), ...call.req.param() };
       switch (route.kind) {
@@ -152,41 +165,57 @@ async function stream<C>(
   await writeEvents(events, call.env.outgoing, ending.signal, log);
 }
 
-async function readJson(call: ApiCall): Promise<unknown> {
-  const length = Number(call.req.header("content-length") ?? 0);
-  if (length > MAX_JSON) throw tooLarge(MAX_JSON);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of call.env.incoming) {
-    size += (chunk as Buffer).length;
-    if (size > MAX_JSON) throw tooLarge(MAX_JSON);
-    chunks.push(chunk as Buffer);
-  }
-  if (size === 0) return {};
+async function readJson(call: ApiCall, { bytes, seconds }: JsonLimits): Promise<unknown> {
+  if (Number(call.req.header("content-length") ?? 0) > bytes) throw tooLarge(bytes);
+  const late = Promise.withResolvers<never>();
+  const detail = `the request's body did not come within ${seconds} seconds`;
+  const timer = setTimeout(() => late.reject(new OffingError("invalid", detail)), seconds * 1000);
+  // What is refused in the middle is drained and ended by the listener.
+  const body = await Promise.race([readBytes(call.env.incoming, bytes), late.promise]).finally(() =>
+    clearTimeout(timer),
+  );
+  if (body.length === 0) return {};
   try {
-    return JSON.parse(Buffer.concat(chunks).toString());
+    return JSON.parse(body.toString());
   } catch (error) {
     throw new OffingError("invalid", `the request body is not JSON: ${messageOf(error)}`);
   }
 }
 
+async function readBytes(incoming: IncomingMessage, max: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Leaving the loop must not destroy the connection on which the answer goes.
+  for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
+    size += (chunk as Buffer).length;
+    if (size > max) throw tooLarge(max);
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
+}
+
 function tooLarge(maxBytes: number): OffingError {
-  return new OffingError("too_large", `this request's body may have at most ${maxBytes / 1024 / 1024} MiB`);
+  const kib = maxBytes / 1024;
+  const most = kib < 1024 ? `${kib} KiB` : `${kib / 1024} MiB`;
+  return new OffingError("too_large", `this request's body may have at most ${most}`);
 }
 
 function noSuchRoute(call: ApiCall): OffingError {
   return new OffingError("not_found", `there is no ${call.req.method} ${call.req.path} in this API`);
 }
 
-/** NUL and lone surrogates are in no name, and PostgreSQL takes neither. */
-function refuseUnstorable(value: unknown): void {
+/** NUL and lone surrogates are in no name, and PostgreSQL takes neither; a schema drops `__proto__` and says nothing. */
+function refuseUnstorable(value: unknown, depth = 0): void {
   if (typeof value === "string") {
     if (value.includes("\0") || !value.isWellFormed())
       throw new OffingError("invalid", "the request holds text with a NUL or half a character in it");
   } else if (typeof value === "object" && value !== null) {
+    if (depth > MAX_DEPTH)
+      throw new OffingError("invalid", `the request nests deeper than ${MAX_DEPTH} levels`);
     for (const [key, item] of Object.entries(value)) {
       refuseUnstorable(key);
-      refuseUnstorable(item);
+      if (key === "__proto__") throw new OffingError("invalid", "__proto__ cannot be a name in a request");
+      refuseUnstorable(item, depth + 1);
     }
   }
 }

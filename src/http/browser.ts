@@ -59,10 +59,13 @@ function hostOf(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
 
+/** Undefined also where several differ: a neighbouring host or path may have set one, and nothing tells whose is whose. */
 function readCookie(header: string | undefined, name: string): string | undefined {
+  const values = new Set<string>();
   for (const pair of header?.split(";") ?? []) {
     const at = pair.indexOf("=");
-    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim() || undefined;
+    if (at > 0 && pair.slice(0, at).trim() === name) values.add(pair.slice(at + 1).trim());
   }
-  return undefined;
+  const [value] = values;
+  return values.size === 1 && value !== "" ? value : undefined;
 }

@@ -30,6 +30,7 @@ import { setVariables } from "../domain/variables/set.ts";
 import { createSignInLink } from "../domain/web-sessions/create-link.ts";
 import { signIn } from "../domain/web-sessions/sign-in.ts";
 import { signOut } from "../domain/web-sessions/sign-out.ts";
+import { signOutEverywhere } from "../domain/web-sessions/sign-out-everywhere.ts";
 import type { Handlers } from "./bind.ts";
 
 /** Which verb answers which route. */
@@ -37,6 +38,7 @@ export function handlers(services: Services, signer: AuditSigner): Handlers<Cont
   return {
     me: (ctx) => me(ctx),
     createSignInLink,
+    signOutEverywhere,
     async signIn(browser, { token }) {
       const opened = await signIn(services, token);
       if (browser.session !== undefined) await signOut(services, browser.session, { everywhere: false });

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { OffingError } from "../contract/errors.ts";
 import { type Log, messageOf } from "../lib/log.ts";
 import { problem } from "./problem.ts";
@@ -36,6 +37,10 @@ const security = {
   "cross-origin-resource-policy": "same-origin",
 };
 
+/** How long a sign-in link waits for pages that are being built. */
+const LINK_WAITS_MS = 30_000;
+const LOOK_AGAIN_MS = 200;
+
 export interface WebOptions {
   readonly build: WebBuild;
   readonly publicUrl: () => string;
@@ -62,13 +67,17 @@ async function serve(
     return sendText(request, response, 405, "Pages are only read.\n", { allow: "GET, HEAD" });
   }
   const page = isPage(path);
-  const files = build.files();
+  let files = build.files();
   const file = files?.get(path);
   if (file !== undefined && path !== "/index.html") return sendFile(request, response, 200, file);
   if (!page && !wantsPage(request, path)) {
     return sendProblem(response, new OffingError("not_found", `nothing is at ${path}`));
   }
   const place = placeOf(request, publicUrl());
+  if (place === "unsecured") {
+    const text = `Offing's pages are at ${publicUrl()}, and work there alone. If you are there: its proxy has to pass the Host header on as it came.\n`;
+    return sendText(request, response, 403, text);
+  }
   if (place === "elsewhere") {
     const text = `This host name does not belong to this address. Offing is at ${publicUrl()}; start it with --url and another address to use that.\n`;
     return sendText(request, response, 403, text);
@@ -78,10 +87,23 @@ async function serve(
       location: `${publicUrl()}${target.startsWith("/") ? target : "/"}`,
     });
   }
+  const isLink = path === "/sign-in";
+  // A page that comes again by itself comes without the fragment, where a link's token is: so this one waits.
+  const until = performance.now() + LINK_WAITS_MS;
+  while (isLink && !files && build.missing().soon && !response.destroyed && performance.now() < until) {
+    await delay(LOOK_AGAIN_MS);
+    files = build.files();
+  }
   if (files === undefined) {
     const { why, soon } = build.missing();
     const text = `Offing is running. ${why}\nThe control API is at /api/v1, MCP endpoints are at /ORGANIZATION/SERVER/mcp; both work.\n`;
-    return sendText(request, response, 503, text, soon ? { "retry-after": "2", refresh: "2" } : {});
+    return sendText(
+      request,
+      response,
+      503,
+      text,
+      soon ? { "retry-after": "2", ...(isLink ? {} : { refresh: "2" }) } : {},
+    );
   }
   return sendFile(request, response, page ? 200 : 404, files.get("/index.html")!);
 }
@@ -101,14 +123,19 @@ function wantsPage(request: IncomingMessage, path: string): boolean {
 /**
  * Where a program serves this machine only, the address bar shows one name: a
  * cookie belongs to a name. Other names lead here through a DNS of somebody
- * else's.
+ * else's. Where browsers reach it by https, its cookie is kept at that address
+ * alone: a sign-in elsewhere would use up its link for nothing. No redirect
+ * leads there, since a proxy that changes Host would make it endless.
  */
-function placeOf(request: IncomingMessage, publicUrl: string): "here" | "alias" | "elsewhere" {
+function placeOf(request: IncomingMessage, publicUrl: string): "here" | "alias" | "elsewhere" | "unsecured" {
   const ours = new URL(publicUrl);
-  if (!isLoopback(ours.hostname)) return "here";
-  const host = `http://${request.headers.host ?? ""}`;
-  const hostname = URL.canParse(host) ? new URL(host).hostname : "";
-  if (hostname === ours.hostname) return "here";
+  const host = `${ours.protocol}//${request.headers.host ?? ""}`;
+  const { hostname, port } = URL.canParse(host) ? new URL(host) : { hostname: "", port: "" };
+  if (ours.protocol === "https:") {
+    // Proxies may leave the port out.
+    return hostname === ours.hostname && (port === "" || port === ours.port) ? "here" : "unsecured";
+  }
+  if (!isLoopback(ours.hostname) || hostname === ours.hostname) return "here";
   return isLoopback(hostname) ? "alias" : "elsewhere";
 }
 

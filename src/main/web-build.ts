@@ -53,12 +53,13 @@ export async function buildWeb(
 ): Promise<string> {
   const place = await writable(places, options.say);
   const lock = join(place, ".lock");
+  const mine = ownName();
   try {
     for (;;) {
       const found = await findWebBuild(places);
       if (found !== undefined) return found;
       options.signal.throwIfAborted();
-      if (await take(lock)) break;
+      if (await take(lock, mine)) break;
       // Another program builds: what it makes is as good for us.
       await delay(LOOK_AGAIN_MS, undefined, { signal: options.signal });
     }
@@ -70,12 +71,12 @@ export async function buildWeb(
     await sweep(place);
     return await attempt(places, place, options.signal);
   } finally {
-    await rm(lock, { force: true });
+    await release(lock, mine);
   }
 }
 
 async function attempt(places: WebPlaces, place: string, signal: AbortSignal): Promise<string> {
-  const half = join(place, `.half-${randomText(8)}`);
+  const half = join(place, `.half-${process.pid}-${processStart(process.pid)}-${randomText(8)}`);
   try {
     for (let round = 0; round < 3; round++) {
       const digest = await webDigest(places.root);
@@ -152,7 +153,7 @@ async function writable(places: WebPlaces, say: (text: string) => void): Promise
     await mkdir(first, { recursive: true });
     const probe = join(first, `.probe-${randomText(8)}`);
     await writeFile(probe, "");
-    await rm(probe);
+    await rm(probe, { force: true });
     return first;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -163,9 +164,13 @@ async function writable(places: WebPlaces, say: (text: string) => void): Promise
   }
 }
 
+/** What this program writes into its lock. */
+function ownName(): string {
+  return JSON.stringify({ pid: process.pid, start: processStart(process.pid) });
+}
+
 /** Takes the lock, also from a program that is no more; false while another holds it. */
-async function take(lock: string): Promise<boolean> {
-  const mine = JSON.stringify({ pid: process.pid, start: processStart(process.pid) });
+async function take(lock: string, mine: string): Promise<boolean> {
   const made = await writeFile(lock, mine, { flag: "wx" }).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
@@ -179,12 +184,34 @@ async function take(lock: string): Promise<boolean> {
   if (text === "") {
     // Being written, or left by a kill in that very moment.
     if (Date.now() - ((await stat(lock).catch(() => undefined))?.mtimeMs ?? Date.now()) > 2000)
-      await rm(lock, { force: true });
+      await release(lock, text);
+  } else if (!isHeld(text)) await release(lock, text);
+  return false;
+}
+
+/** Whether a lock's text names a program that lives; what names none is nobody's. */
+function isHeld(text: string): boolean {
+  try {
+    const { pid, start } = JSON.parse(text) as { pid?: unknown; start?: unknown };
+    return typeof pid === "number" && typeof start === "string" && isAlive(pid, start);
+  } catch {
     return false;
   }
-  const { pid, start } = JSON.parse(text) as { pid: number; start: string };
-  if (!isAlive(pid, start)) await rm(lock, { force: true });
-  return false;
+}
+
+/**
+ * Removes a lock that still holds `text`: another may have taken it over. In
+ * the moment between, one can still lose it; two that build at once then do
+ * the same work twice, and neither touches the other's folder.
+ */
+async function release(lock: string, text: string): Promise<void> {
+  if ((await readFile(lock, "utf8").catch(() => undefined)) === text) await rm(lock, { force: true });
+}
+
+/** Whether a half-made build's folder is of a program that lives. */
+function isUnderWay(name: string): boolean {
+  const [, pid, start] = /^\.half-(\d+)-(\d+)-/.exec(name) ?? [];
+  return pid !== undefined && start !== undefined && isAlive(Number(pid), start);
 }
 
 /** Removes what killed builds left, and builds of long ago. */
@@ -192,7 +219,7 @@ async function sweep(place: string): Promise<void> {
   const finished: { path: string; at: number }[] = [];
   for (const name of await readdir(place)) {
     const path = join(place, name);
-    if (name.startsWith(".half-") || name.startsWith(".probe-"))
+    if (name.startsWith(".probe-") || (name.startsWith(".half-") && !isUnderWay(name)))
       await rm(path, { recursive: true, force: true });
     else if (/^[0-9a-f]{20}$/.test(name)) finished.push({ path, at: (await stat(path)).mtimeMs });
   }

@@ -14,16 +14,19 @@ const CRASHES: Readonly<Record<string, string>> = {
   SIGILL:
     "A native module was built for another processor; the last lines show in which call. Pin a version with a wheel for this one.",
   SIGSYS: "It asked the kernel for what the sandbox refuses; the last lines show in which call.",
-  SIGKILL: "Something ended it from outside: where the machine itself ran out of memory, give it more.",
+  SIGKILL:
+    "Something ended it from outside, unless its code exits with 137: where the machine itself ran out of memory, give it more.",
 };
 
 /** How an instance ended, to go on after "The instance is gone: ". */
 export function told(exit: Exit, memoryMb: number): string {
   if (exit.memory) return `it used more than its ${memoryMb} MB of memory and was killed`;
   const signal = signalOf(exit);
-  return signal === null
-    ? `it ended by itself with exit code ${exit.code}`
-    : `it was ended by signal ${numbers.get(signal) ?? ""} (${signal})`;
+  if (signal === null) return `it ended by itself with exit code ${exit.code}`;
+  const ended = `it was ended by signal ${numbers.get(signal) ?? ""} (${signal})`;
+  // No code chooses the number of a crash; others, such as 137 and 143, are chosen.
+  const certain = exit.signal !== null || (signal !== "SIGKILL" && signal in CRASHES);
+  return certain ? ended : `${ended}, or ended itself with exit code ${exit.code}`;
 }
 
 /** An instance that ended, or was ended, before it said that it is ready and without saying why. */
@@ -56,8 +59,8 @@ export function startFailure(
   });
 }
 
-/** A sandbox tells the signal of what ran in it as 128 and its number, as a shell does. */
-function signalOf({ signal, code }: Exit): string | null {
+/** The signal that ended it, certainly or as it seems from the code that the sandbox told. */
+function signalOf({ signal, code, relayed }: Exit): string | null {
   if (signal !== null) return signal;
-  return code !== null && code > 128 ? (names.get(code - 128) ?? null) : null;
+  return relayed && code !== null && code > 128 ? (names.get(code - 128) ?? null) : null;
 }

@@ -26,6 +26,8 @@ export interface InstanceOptions {
   readonly startTimeoutMs: number;
   /** Processes of a program behind a bridge, one per session, at most. */
   readonly bridgeProcesses: number;
+  /** How long one may be silent after a call was cancelled, before it is ended. */
+  readonly bridgeSilentMs: number;
   /** Sessions that one instance keeps at most; the longest unused goes first. */
   readonly sessions: number;
 }
@@ -159,6 +161,7 @@ function orderFor(located: LocatedArtifact, code: string, options: InstanceOptio
     argv: located.argv ?? [],
     startMs: options.startTimeoutMs,
     processes: options.bridgeProcesses,
+    silentMs: options.bridgeSilentMs,
     sessions: options.sessions,
     memoryMb: options.limits.memoryMb,
   };

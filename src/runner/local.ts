@@ -30,6 +30,8 @@ export interface LocalRunnerOptions {
   readonly maxInstances?: number;
   /** Processes of one instance that serves a program behind a bridge, one per session, at most. */
   readonly bridgeProcesses?: number;
+  /** How long such a process may be silent after a call was cancelled and it was pinged, before it is ended. */
+  readonly bridgeSilentMs?: number;
   /** Sessions that one instance keeps at most; the longest unused goes first, and is opened anew when it comes back. */
   readonly sessions?: number;
   /** Only this layer; `none` has to be asked for by name. Default: the best that holds, never `none`. */
@@ -39,7 +41,7 @@ export interface LocalRunnerOptions {
 }
 
 export interface LocalRunner extends Runner {
-  /** Ends the target's instance and forgets its failures: its variables changed, or it serves no more. */
+  /** Ends the target's instance at once, rather than when it is idle, and forgets its failures. */
   retire(target: Target): Promise<void>;
   /** Runs single commands, for builds, with the same isolation. */
   readonly sandbox: Sandbox;
@@ -86,6 +88,7 @@ export async function createLocalRunner(options: LocalRunnerOptions): Promise<Lo
           limits,
           startTimeoutMs: options.startTimeoutMs ?? 30_000,
           bridgeProcesses: options.bridgeProcesses ?? 16,
+          bridgeSilentMs: options.bridgeSilentMs ?? 60_000,
           sessions: options.sessions ?? 1000,
         });
       },

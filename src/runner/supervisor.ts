@@ -5,6 +5,8 @@ import { StartError, type Lease, type Target } from "./runner.ts";
 
 /** A target that ran this long without a crash starts afresh in its count of failures. */
 const STABLE_MS = 60_000;
+/** Failures are remembered for so long after the next start became possible: ten times the longest wait. */
+const REMEMBER_MS = 600_000;
 
 /**
  * What a target is doing. `running` is where wake-ups attach: a frozen instance
@@ -43,9 +45,11 @@ export interface SupervisorOptions {
 /** One instance per target: started once for all who ask, kept while leased, stopped when idle, held back when it crashes. */
 export interface Supervisor {
   acquire(target: Target): Promise<Lease>;
-  /** Ends the target's instance and forgets its failures: its variables changed, or it serves no more. */
+  /** Ends the target's instance at once, rather than when it is idle, and forgets its failures. */
   retire(target: Target): Promise<void>;
   close(): Promise<void>;
+  /** Targets that are known: those with an instance, and those with failures to remember. */
+  readonly size: number;
 }
 
 function keyOf(target: Target): string {
@@ -61,6 +65,18 @@ function keyOf(target: Target): string {
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const slots = new Map<string, Slot>();
   let closed = false;
+
+  /** The target's slot; where it needs a new one, those that have nothing to remember go first. */
+  function slotOf(key: string): Slot {
+    const known = slots.get(key);
+    if (known !== undefined) return known;
+    const now = options.clock.monotonic();
+    for (const [other, { state, failures, notBefore }] of slots)
+      if (state.kind === "idle" && (failures === 0 || now > notBefore + REMEMBER_MS)) slots.delete(other);
+    const slot: Slot = { state: { kind: "idle" }, failures: 0, notBefore: 0, lastError: null };
+    slots.set(key, slot);
+    return slot;
+  }
 
   function failed(slot: Slot, error: StartError): void {
     slot.failures += 1;
@@ -179,13 +195,10 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   return {
     async acquire(target) {
       const key = keyOf(target);
-      let slot = slots.get(key);
-      if (slot === undefined) {
-        slot = { state: { kind: "idle" }, failures: 0, notBefore: 0, lastError: null };
-        slots.set(key, slot);
-      }
       for (;;) {
         if (closed) throw new StartError("exited", "The runner is closing.");
+        // Anew after each wait: the slot may have been dropped since.
+        const slot = slotOf(key);
         const { state } = slot;
         switch (state.kind) {
           case "running":
@@ -217,6 +230,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       if (slot.state.kind === "running") await stop(slot, slot.state, "it was retired");
       else if (slot.state.kind === "stopping") await slot.state.done;
       if (slot.state.kind === "idle") slots.delete(keyOf(target));
+    },
+    get size() {
+      return slots.size;
     },
     async close() {
       closed = true;

@@ -67,6 +67,8 @@ export interface Tables {
     commit: string | null;
     subject: string | null;
     artifact: string | null;
+    /** Of what the build is; null until its ref is known. */
+    scope: string | null;
     error: NullableJson<StoredBuildError>;
     attempts: Generated<number>;
     /** Taken when the build starts; null: the server has none. */

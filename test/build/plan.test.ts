@@ -139,6 +139,30 @@ describe("a limit that the code proves", () => {
     expect(found.limits.map(({ constraint }) => constraint)).toEqual(limits);
   });
 
+  it("is drawn from what the code does with a server that is an attribute", async () => {
+    const code = `from mcp.server import Server
+
+class Sums:
+    def __init__(self):
+        self.server = Server("sums")
+
+        @self.server.list_tools()
+        async def tools(): ...
+`;
+    const found = await dependenciesOf({ "main.py": code, "requirements.txt": "mcp>=1\n" }, "main.py");
+    expect(found.limits.map(({ constraint }) => constraint)).toEqual(["mcp<2"]);
+  });
+
+  it("is drawn from FastMCP 2, which is made on mcp 1", async () => {
+    const limitsFor = async (line: string) =>
+      (await dependenciesOf({ "main.py": server, "requirements.txt": `${line}\n` }, "main.py")).limits.map(
+        ({ constraint }) => constraint,
+      );
+    expect(await limitsFor("fastmcp==2.14.1")).toEqual(["mcp<2"]);
+    expect(await limitsFor("fastmcp>=2.3,<3.0")).toEqual(["mcp<2"]);
+    expect(await limitsFor("fastmcp>=2.3")).toEqual([]);
+  });
+
   it("is not drawn from a module that the entrypoint does not load", async () => {
     const found = await dependenciesOf(
       { "main.py": server, "old.py": sdk, "requirements.txt": "mcp\n" },

@@ -46,6 +46,7 @@ export async function realParts(): Promise<Parts> {
       variables: null,
       server: "fixture",
       again: "./offing deploy FOLDER --server fixture",
+      mask: async () => (text) => text,
     }),
   });
   return {

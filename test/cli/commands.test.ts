@@ -154,11 +154,17 @@ describe("offing servers and offing builds", () => {
 });
 
 describe("offing rollback", () => {
-  it("goes back to the build before, or to the named one", async () => {
-    const [newest, , oldest] = await jsonList("builds", "sum-tools");
-    expect((await json("rollback", "sum-tools")).deployments[0]?.build).toBe(oldest?.id);
-    expect((await json("rollback", "default/sum-tools", newest!.id)).deployments[0]?.build).toBe(newest?.id);
-    const again = await run("rollback", "sum-tools", newest!.id, "--json");
+  it("goes back to the build before that is another artifact, or to the named one", async () => {
+    const [before] = await jsonList("builds", "sum-tools");
+    const same = await run("rollback", "sum-tools", "--json");
+    expect([same.code, value(same).error.code]).toEqual([1, "precondition"]);
+    await writeFiles(folder, { "main.py": `${main}\n# Two\n` });
+    await gitIn(folder, "commit", "--quiet", "--all", "--message", "Two");
+    const newest = value(await deploy("--json")).build;
+    expect((await json("rollback", "sum-tools")).deployments[0]?.build).toBe(before?.id);
+    const back = await run("rollback", "default/sum-tools", newest);
+    expect(back.stderr).toContain(`serves build ${newest} now; the variables stay as they are`);
+    const again = await run("rollback", "sum-tools", newest, "--json");
     expect([again.code, value(again).error.code]).toEqual([1, "conflict"]);
   });
 });

@@ -1,11 +1,13 @@
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { UsageError } from "../../src/cli/context.ts";
 import { readDotenv } from "../../src/cli/dotenv.ts";
 import { openSet } from "../../src/domain/variables/sets.ts";
 import { openWorld, type World } from "../world.ts";
-import { fed, offing, remote, value } from "./offing.ts";
+import { fed, offing, remote, typed, value } from "./offing.ts";
 
 let world: World;
 let folder: string;
@@ -64,6 +66,34 @@ describe("offing env", () => {
     expect(await values("weather")).toMatchObject({ PEM: pem, OTHER: "1" });
   });
 
+  it("takes from a file or stdin also what a hint shows in the place of a value", async () => {
+    expect((await fed(env(), "VALUE\n", "env", "set", "weather", "REAL=-")).code).toBe(0);
+    expect(await values("weather")).toMatchObject({ REAL: "VALUE" });
+  });
+
+  it("asks at a terminal for each value, and shows nothing of it", async () => {
+    const answers = ["hunr\x7fter\r\x04", "-----BEGIN-----\rzwei ü\r-----END-----\r\x04"];
+    const asked = await typed(env(), answers, "env", "set", "weather", "ONE=-", "TWO=-");
+    expect(asked.shown).toContain("Type or paste ONE; it is not shown");
+    expect(asked.shown).toContain("Set ONE, TWO of weather");
+    for (const secret of ["hun", "zwei", "BEGIN"]) expect(asked.shown).not.toContain(secret);
+    expect(asked.code).toBe(0);
+    expect(await values("weather")).toMatchObject({
+      ONE: "hunter",
+      TWO: "-----BEGIN-----\nzwei ü\n-----END-----",
+    });
+    const before = await values("weather");
+    expect((await typed(env(), ["half a\x03"], "env", "set", "weather", "ONE=-")).code).toBe(130);
+    expect(await values("weather")).toEqual(before);
+  });
+
+  it("refuses a name that a JSON reader would drop, from the command line as from a file", async () => {
+    expect((await run("env", "set", "weather", "__proto__=1", "A=1")).stderr).toContain("__proto__");
+    const ran = await fed(env(), "__proto__=1\nA=1\n", "env", "set", "weather", "--from-file", "-");
+    expect([ran.code, ran.stderr]).toEqual([1, expect.stringContaining("__proto__")]);
+    expect(await values("weather")).not.toHaveProperty("A");
+  });
+
   it("reads a .env file, from a path and from stdin", async () => {
     const file = join(folder, ".env");
     await writeFile(file, "# a comment\nexport FROM_FILE='as $it is'\n");
@@ -85,6 +115,10 @@ describe("offing env", () => {
       [["--from-file", join(folder, "absent")], "cannot be read"],
       [["--from-file", join(folder, "binary")], "is not UTF-8 text"],
       [["A=-", "B=-"], "stdin can be read once"],
+      [["A=VALUE"], "A=VALUE is a hint's placeholder: give the real value, or A=- to be asked for it"],
+      [["A=1", "B=…"], "placeholder"],
+      [["A=..."], "placeholder"],
+      [["A=<your key>"], "placeholder"],
     ] as const) {
       const ran = await run("env", "set", "weather", ...args);
       expect(ran.code).toBe(2);
@@ -111,6 +145,8 @@ describe("a .env file", () => {
     ['A="one\ntwo" # over lines\nB=3', { A: "one\ntwo", B: "3" }],
     ["\uFEFFA=1\r\nA=2\r\n", { A: "2" }],
     ["A=\n", { A: "" }],
+    ["A= # your key here\nB=\t# too\nC=#channel\nD= #", { A: "", B: "", C: "#channel", D: "" }],
+    ['A=`it\'s "both" \\n`\nB=`one\ntwo` # over lines', { A: 'it\'s "both" \\n', B: "one\ntwo" }],
   ])("%j reads as %j", (text, expected) => {
     expect(readDotenv(text)).toEqual(expected);
   });
@@ -119,7 +155,33 @@ describe("a .env file", () => {
     ["no pair", /line 1 is not/],
     ['A="open\nB=2', /quote that begins in line 1/],
     ['A="1" x', /line 1 goes on/],
+    ["A=`open", /quote that begins in line 1/],
   ])("%j is refused", (text, words) => {
     expect(() => readDotenv(text)).toThrow(words);
+  });
+
+  it("gives back any value that is quoted by a quote that is not in it, and any text or a refusal without it", () => {
+    const text = fc.string({
+      unit: fc.constantFrom("a", "#", " ", "\t", "\n", "=", "'", '"', "`", "\\", "$", "é"),
+      maxLength: 20,
+    });
+    fc.assert(
+      fc.property(text, text, (value, more) => {
+        for (const quote of ["'", "`"]) {
+          if (value.includes(quote)) continue;
+          expect(readDotenv(`B=1\nA=${quote}${value}${quote} # ${quote}\nC=2`)).toEqual({
+            A: value,
+            B: "1",
+            C: "2",
+          });
+        }
+        try {
+          readDotenv(`A=${value}\n${more}`);
+        } catch (error) {
+          expect(error).toBeInstanceOf(UsageError);
+          expect((error as Error).message).toMatch(/^(the quote that begins in )?line \d+ [a-zA-Z =]+$/);
+        }
+      }),
+    );
   });
 });

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
+import { python } from "../fixtures/environments.ts";
 import type { World } from "../world.ts";
 
 const main = join(import.meta.dirname, "../../src/main.ts");
@@ -35,6 +36,44 @@ export async function fed(env: Env, input: string | Buffer, ...args: string[]): 
   child.stderr.on("data", (chunk) => (stderr += String(chunk)));
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
   return { code, stdout, stderr };
+}
+
+/** A command line at a pseudo-terminal; each time that it asks, the next answer is typed. */
+const TERMINAL = `
+import json, os, pty, sys
+answers, line = json.loads(sys.argv[1]), sys.argv[2:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(line[0], line)
+asked = b""
+while True:
+    try:
+        read = os.read(terminal, 65536)
+    except OSError:
+        break
+    if not read:
+        break
+    sys.stdout.buffer.write(read)
+    asked += read
+    # Once it has asked, the terminal shows nothing any more.
+    if answers and b"Ctrl-D:" in asked:
+        asked = b""
+        os.write(terminal, answers.pop(0).encode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
+
+/** Runs a command at a terminal, and types an answer each time that it asks for a value. */
+export async function typed(
+  env: Env,
+  answers: readonly string[],
+  ...args: string[]
+): Promise<{ code: number | null; shown: string }> {
+  const line = ["-c", TERMINAL, JSON.stringify(answers), process.execPath, main, ...args];
+  const child = spawn(python, line, { env: bare(env), stdio: ["ignore", "pipe", "inherit"] });
+  let shown = "";
+  child.stdout.on("data", (chunk) => (shown += String(chunk)));
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { code, shown };
 }
 
 /** What tests look at of a command's JSON; each command has some of it. */
@@ -83,7 +122,10 @@ export async function until(env: Env, args: string[], wanted: (line: Shown) => b
 }
 
 function start(env: Env, args: readonly string[]) {
-  const bare: Env = { PATH: process.env["PATH"], HOME: "/nowhere", NODE_ENV: "test", ...env };
-  const child = spawn(process.execPath, [main, ...args], { env: bare, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [main, ...args], { env: bare(env), stdio: ["pipe", "pipe", "pipe"] });
   return child;
+}
+
+function bare(env: Env): Env {
+  return { PATH: process.env["PATH"], HOME: "/nowhere", NODE_ENV: "test", ...env };
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createClient } from "../../src/contract/client.ts";
-import { openTab } from "../http/browser.ts";
+import { openTab, signedIn, tokenOf } from "../http/browser.ts";
 import { type Program, startProgram } from "../program.ts";
 import { offing, remote, value } from "./offing.ts";
 
@@ -17,7 +17,7 @@ describe("offing sign-in", () => {
   it("prints a link and nothing else, which signs in", async () => {
     const ran = await offing(env(), "sign-in");
     expect(ran.code).toBe(0);
-    expect(ran.stdout).toMatch(new RegExp(`^${program.url}/sign-in\\?token=\\w+\n$`));
+    expect(ran.stdout).toMatch(new RegExp(`^${program.url}/sign-in#token=\\w+\n$`));
     expect((await openTab(program).signIn(ran.stdout.trim())).status).toBe(200);
   });
 
@@ -45,10 +45,29 @@ describe("offing up", () => {
   });
 
   it("says the link to nobody else: it is in no line of its log", () => {
-    const token = new URL(program.signIn).searchParams.get("token")!;
+    const token = tokenOf(program.signIn);
     expect(program.said()).not.toContain(token);
   });
+});
 
+describe("offing sign-out", () => {
+  it("ends every session of the key's user and the links that are open", async () => {
+    const tab = await signedIn(program, program.owner);
+    const link = (await offing(env(), "sign-in")).stdout.trim();
+    const ran = await offing(env(), "sign-out");
+    expect([ran.code, ran.stdout]).toEqual([0, ""]);
+    expect(ran.stderr).toMatch(/^Signed out: \d+ sessions? ended, \d+ open sign-in links? used up\.\n$/);
+    expect((await tab.send("GET", "/api/v1/me")).status).toBe(401);
+    expect((await openTab(program).signIn(link)).status).toBe(401);
+  });
+
+  it("with --json says how many", async () => {
+    await signedIn(program, program.owner);
+    expect(value(await offing(env(), "sign-out", "--json"))).toEqual({ sessions: 1, links: 0 });
+  });
+});
+
+describe("offing up without the owner's key", () => {
   it("starts also when the owner's key was revoked, and says how to sign in then", async () => {
     const { key } = await program.owner.client.call("createKey", at, {});
     const client = () => createClient({ url: program.url, key });

@@ -22,6 +22,7 @@ describe("a command that is called wrongly exits 2 and says how it is called", (
     [["deploy", "./no-such-folder"], "neither a folder here nor a Git URL"],
     [["up", "--frob"], "--frob"],
     [["up", "--port", "many"], "the port"],
+    [["up", "--url", "localhost:7400"], "https://mcp.example.com"],
   ])("%j", async (args, says) => {
     const ran = await offing(nowhere, ...args);
     expect(ran.code).toBe(2);

@@ -109,11 +109,8 @@ describe("sets of variables", () => {
       );
     const ids = async () =>
       (await db.selectFrom("variable_sets").select("id").orderBy("seq").execute()).map(({ id }) => id);
-    for (const value of ["1", "2", "3"]) await set(value);
-    const [first, second, third] = await ids();
-    await forgetVariableSets(services());
-    expect(await ids()).toEqual([first, second, third]);
-
+    await set("1");
+    const [first] = await ids();
     const later = { ...services(), clock: { now: () => Date.now() + 2 * 3_600_000, monotonic: () => 0 } };
     const server = await db
       .selectFrom("servers")
@@ -133,6 +130,11 @@ describe("sets of variables", () => {
         requested_by: world.owner.id,
       })
       .execute();
+    // The second was replaced before anything took it.
+    await set("2");
+    await set("3");
+    const [, third] = await ids();
+    expect(await ids()).toEqual([first, third]);
     await forgetVariableSets(later);
     expect(await ids()).toEqual([first, third]);
     await db.updateTable("builds").set({ status: "failed" }).where("id", "=", "bld_takes").execute();
@@ -140,6 +142,69 @@ describe("sets of variables", () => {
     expect(await ids()).toEqual([third]);
     const kept = await db.selectFrom("variables").select("variable_set").execute();
     expect(kept).toEqual([{ variable_set: third }]);
+  });
+
+  it("of production do not stay for previews, which may be moved all day", async () => {
+    const { db } = services();
+    const set = (value: string) =>
+      world.owner.client.call(
+        "setVariables",
+        { ...at, server: "busy" },
+        { variables: { A: value }, create: true },
+      );
+    await set("1");
+    const server = await db
+      .selectFrom("servers")
+      .select("id")
+      .where("slug", "=", "busy")
+      .executeTakeFirstOrThrow();
+    const ids = async () =>
+      (
+        await db
+          .selectFrom("variable_sets")
+          .select("id")
+          .where("server", "=", server.id)
+          .orderBy("seq")
+          .execute()
+      ).map(({ id }) => id);
+    const [first] = await ids();
+    const { organization } = world.owner;
+    const build = {
+      organization,
+      server: server.id,
+      requested_by: world.owner.id,
+      status: "building",
+    } as const;
+    const source = JSON.stringify({ kind: "git", url: "https://git.example.com/a.git", ref: null });
+    await db
+      .insertInto("builds")
+      .values({ ...build, id: "bld_busy", source, variable_set: first! })
+      .execute();
+    await set("2");
+    const [, second] = await ids();
+    await db.updateTable("builds").set({ status: "failed" }).where("id", "=", "bld_busy").execute();
+    await db
+      .insertInto("artifacts")
+      .values({ organization, digest: "sha256:busy", detail: JSON.stringify({}) })
+      .execute();
+    const now = Date.now() + 2 * 3_600_000;
+    await db
+      .insertInto("deployments")
+      .values({
+        organization,
+        id: "dep_busy",
+        server: server.id,
+        slug: "topic",
+        scope: "preview",
+        branch: "topic",
+        artifact: "sha256:busy",
+        build: "bld_busy",
+        variable_set: null,
+        updated_at: new Date(now),
+      })
+      .execute();
+    await forgetVariableSets({ ...services(), clock: { now: () => now, monotonic: () => 0 } });
+    expect(await ids()).toEqual([second]);
   });
 });
 

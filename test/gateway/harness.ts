@@ -38,6 +38,7 @@ export class TestGateway implements AsyncDisposable {
   now = () => Date.now();
   url = "";
   gateway!: Gateway;
+  #options!: Parameters<typeof createGateway>[0];
   server!: Server;
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #keys = new Map<string, { id: string; principal: Principal }>();
@@ -56,7 +57,7 @@ export class TestGateway implements AsyncDisposable {
       principal: () => undefined,
       sessionEnded: (session) => world.ended.has(session),
     };
-    world.gateway = createGateway({
+    world.#options = {
       snapshot,
       tokens: {
         verify(_, sha256) {
@@ -80,7 +81,8 @@ export class TestGateway implements AsyncDisposable {
       clock: { now: () => world.now(), monotonic: () => performance.now() },
       publicUrl: "http://localhost",
       limits: { drainMs: 200, ...limits },
-    });
+    };
+    world.restart();
     world.server = createServer((req, res) => {
       if (world.gateway.matches(req.url ?? "/")) world.gateway.handle(req, res);
       else res.writeHead(404).end();
@@ -89,6 +91,11 @@ export class TestGateway implements AsyncDisposable {
     await once(world.server, "listening");
     world.url = `http://127.0.0.1:${(world.server.address() as AddressInfo).port}`;
     return world;
+  }
+
+  /** Puts a gateway in place of the present one, which knows nothing but what is behind the doors. */
+  restart(): void {
+    this.gateway = createGateway(this.#options);
   }
 
   /** Puts a server behind the gate; answers the URL of its live endpoint. */

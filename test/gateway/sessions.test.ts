@@ -50,6 +50,24 @@ describe("A handshake session", () => {
     }
   });
 
+  test.each([
+    ["as much as", 650],
+    ["more than", 2000],
+  ])(
+    "opens at a replica that never saw it, where its client said %s can be sealed of its capabilities, in any script.",
+    async (_, characters) => {
+      const capabilities = { experimental: { x: { y: "漢".repeat(characters) } } };
+      const clientInfo = { name: "漢".repeat(200), version: "漢".repeat(200) };
+      const params = { protocolVersion: "2025-06-18", clientInfo, capabilities };
+      const opening = await send({
+        key: user,
+        body: JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params }),
+      });
+      world.restart();
+      expect((await ask(opening.headers["mcp-session-id"] as string)).status).toBe(200);
+    },
+  );
+
   test("is ended at an instance that runs, and DELETE starts none that does not.", async () => {
     const session = await openSession(url, user);
     await ask(session);

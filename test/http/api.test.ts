@@ -14,6 +14,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 const org = "/organizations/default";
+const deep = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
 
 async function send(method: string, path: string, init: RequestInit & { key?: string | null } = {}) {
   const key = init.key === undefined ? world.owner.key : init.key;
@@ -50,6 +51,8 @@ describe("every error of the control API is a problem of RFC 9457", () => {
     ["no body where one is needed", 400, "invalid", "POST", `${org}/builds`, {}],
     ["a body over 1 MiB", 413, "too_large", "POST", `${org}/keys`, { body: "x".repeat(1024 * 1024 + 1) }],
     ["NUL in a body", 400, "invalid", "POST", `${org}/keys`, { body: '{"label":"\\u0000"}' }],
+    ["a body that nests too deep", 400, "invalid", "POST", `${org}/keys`, { body: deep(500_000) }],
+    ["an array in a body that nests too deep", 400, "invalid", "POST", `${org}/keys`, { body: deep(65) }],
     ["half a character in a body", 400, "invalid", "POST", `${org}/keys`, { body: '{"label":"\\ud800"}' }],
     ["NUL in a path", 400, "invalid", "GET", `${org}/servers/%00`, {}],
     ["a path that is no UTF-8", 404, "not_found", "GET", `${org}/servers/%ff`, {}],

@@ -51,7 +51,7 @@ export function openTab(world: Pick<World, "url">): Tab {
 }
 
 export function tokenOf(link: string): string {
-  return new URL(link).searchParams.get("token")!;
+  return new URLSearchParams(new URL(link).hash.slice(1)).get("token")!;
 }
 
 function parsed(text: string): unknown {

@@ -39,7 +39,7 @@ describe("a sign-in link", () => {
 
   it("is for the address that the program is known by, and lasts 15 minutes", async () => {
     const { url, expiresAt } = await world.owner.client.call("createSignInLink", { organization: "default" });
-    expect(url).toMatch(new RegExp(`^${world.url}/sign-in\\?token=\\w+$`));
+    expect(url).toMatch(new RegExp(`^${world.url}/sign-in#token=\\w+$`));
     expect(Math.abs(Date.parse(expiresAt) - Date.now() - 15 * MINUTE)).toBeLessThan(MINUTE);
   });
 

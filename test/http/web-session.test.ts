@@ -35,7 +35,7 @@ describe("the session cookie", () => {
     await using secure = await openWorld({ env: { OFFING_PUBLIC_URL: "https://mcp.example.com" } });
     const tab = openTab({ url: secure.system.localUrl });
     const link = (await secure.owner.client.call("createSignInLink", { organization: "default" })).url;
-    expect(link).toContain("https://mcp.example.com/sign-in?token=");
+    expect(link).toContain("https://mcp.example.com/sign-in#token=");
     await tab.signIn(link);
     expect(tab.set[0]).toMatch(/^__Host-offing_session=\w+; Path=\/; .*; Secure$/);
     expect(tab.set[0]).not.toContain("Domain");
@@ -58,6 +58,24 @@ describe("the session cookie", () => {
     const ask = { jsonrpc: "2.0", id: 1, method: "ping" };
     const { status } = await tab.send("POST", "/default/closed/mcp", { body: ask });
     expect(status).toBe(401);
+  });
+
+  it("that comes twice with two values, one of which somebody else set, opens nothing", async () => {
+    const tab = await signedIn(world, world.owner);
+    const [name] = tab.cookie.split("=", 1);
+    const mine = tab.cookie;
+    for (const twice of [`${mine}; ${name}=other`, `${name}=other; ${mine}`, `${name}=; ${mine}`]) {
+      tab.cookie = twice;
+      expect((await me(tab)).status).toBe(401);
+    }
+    tab.cookie = `a=b; ${mine}; ${mine}`;
+    expect((await me(tab)).status).toBe(200);
+  });
+
+  it("makes no keys: one would outlast the session, and what ends it", async () => {
+    const tab = await signedIn(world, world.owner);
+    const { status, body } = await tab.send("POST", `${org}/keys`, { body: {} });
+    expect([status, body.code, body.hint]).toEqual([403, "forbidden", "run: ./offing keys create"]);
   });
 
   it("counts for nothing beside a key: what the key may not, the cookie does not add", async () => {
@@ -113,10 +131,10 @@ describe("a request that another site made a signed-in browser send", () => {
 
   it("passes with our own origin, which is all that a browser sends to a plain address", async () => {
     const tab = await signedIn(world, world.owner);
-    const response = await fetch(`${world.url}${org}/keys`, {
+    const response = await fetch(`${world.url}${org}/service-accounts`, {
       method: "POST",
       headers: { cookie: tab.cookie, origin: world.url },
-      body: "{}",
+      body: '{"slug":"made-by-a-browser"}',
     });
     expect(response.status).toBe(200);
   });
@@ -142,9 +160,40 @@ describe("a session ends", () => {
       await signedIn(world, member),
       await signedIn(world, world.owner),
     ];
+    const [theirs, others] = [await newLink(member), await newLink(world.owner)];
     await here.send("DELETE", "/api/v1/web-session", { body: { everywhere: true } });
     expect((await me(there)).status).toBe(401);
     expect((await me(other)).status).toBe(200);
+    // A link that was made before opens nothing more either.
+    const refused = await openTab(world).signIn(theirs);
+    expect([refused.status, refused.body.hint]).toEqual([401, "for a new link run: ./offing sign-in"]);
+    expect((await openTab(world).signIn(others)).status).toBe(200);
+    expect((await openTab(world).signIn(await newLink(member))).status).toBe(200);
+  });
+
+  it("everywhere, for the key's user, with what was ended", async () => {
+    const member = await world.member("member");
+    const at = { organization: "default" };
+    const tab = await signedIn(world, member);
+    const link = await newLink(member);
+    expect(await member.client.call("signOutEverywhere", at)).toEqual({ sessions: 1, links: 1 });
+    expect((await me(tab)).status).toBe(401);
+    expect((await openTab(world).signIn(link)).status).toBe(401);
+    expect(await member.client.call("signOutEverywhere", at)).toEqual({ sessions: 0, links: 0 });
+  });
+
+  it("everywhere, also where a sign-in is under way in that moment", async () => {
+    const member = await world.member("member");
+    for (let round = 0; round < 10; round++) {
+      const tab = openTab(world);
+      const link = await newLink(member);
+      const signingIn = tab.signIn(link);
+      await member.client.call("signOutEverywhere", { organization: "default" });
+      const { status } = await signingIn;
+      // Who comes after it is refused; who came before it is signed out.
+      expect([200, 401]).toContain(status);
+      expect((await me(tab)).status).toBe(401);
+    }
   });
 
   it("at once when the key that made its link is revoked", async () => {

@@ -37,9 +37,9 @@ async function get(path: string, headers: Record<string, string> = {}, method = 
 }
 
 /** A request whose path and Host no client library would send. */
-async function raw(path: string, host?: string, headers = ""): Promise<string> {
+async function raw(path: string, host?: string, headers = "", at?: number): Promise<string> {
   const { hostname, port } = new URL(world.url);
-  const socket = connect(Number(port), hostname);
+  const socket = connect(at ?? Number(port), hostname);
   socket.write(
     `GET ${path} HTTP/1.1\r\nHost: ${host ?? `${hostname}:${port}`}\r\n${headers}Connection: close\r\n\r\n`,
   );
@@ -49,7 +49,7 @@ async function raw(path: string, host?: string, headers = ""): Promise<string> {
 }
 
 describe("the pages", () => {
-  it.each(["/", "/sign-in", "/sign-in?token=x", "/o/default/servers/a", "/o/absent/servers/b?view=log"])(
+  it.each(["/", "/sign-in", "/sign-in?next=x", "/o/default/servers/a", "/o/absent/servers/b?view=log"])(
     "answer at %s, and are kept by nobody",
     async (path) => {
       const { status, headers, text } = await get(path);
@@ -60,7 +60,7 @@ describe("the pages", () => {
   );
 
   it("let nothing in that is not ours, and tell nobody where one was", async () => {
-    for (const path of ["/", "/assets/index-1f2e.js", "/sign-in?token=x"]) {
+    for (const path of ["/", "/assets/index-1f2e.js", "/sign-in"]) {
       const { headers } = await get(path);
       const policy = headers.get("content-security-policy")!;
       expect(policy).toContain("default-src 'none'");
@@ -168,9 +168,9 @@ describe("another name of this machine", () => {
   it("leads to the one that the cookie belongs to, for pages, and serves the API as it is", async () => {
     const { port } = new URL(world.url);
     const other = `http://127.0.0.1:${port}`;
-    const response = await fetch(`${other}/sign-in?token=x`, { redirect: "manual" });
+    const response = await fetch(`${other}/o/default/servers/a?view=log`, { redirect: "manual" });
     expect(response.status).toBe(307);
-    expect(response.headers.get("location")).toBe(`${world.url}/sign-in?token=x`);
+    expect(response.headers.get("location")).toBe(`${world.url}/o/default/servers/a?view=log`);
     const me = await fetch(`${other}/api/v1/me`, {
       headers: { authorization: `Bearer ${world.owner.key}` },
     });
@@ -182,6 +182,39 @@ describe("another name of this machine", () => {
     expect(answer).toContain(" 403 ");
     expect(answer).toContain("--url");
     expect(answer).not.toContain("<title>");
+  });
+});
+
+describe("a program at an https address", () => {
+  const secure = (env: Record<string, string>) =>
+    openWorld({ env, web: { files: () => files, missing: () => missing } });
+
+  /** The answer to a browser that asks for a page under `host`. */
+  const at = async (own: World, host: string, path = "/sign-in") => {
+    const { port } = new URL(own.system.localUrl);
+    return raw(path, host.replace("PORT", port), "", Number(port));
+  };
+
+  it("shows its pages at that address alone: elsewhere a link would be used up for nothing", async () => {
+    await using own = await secure({ OFFING_PUBLIC_URL: "https://mcp.example.com" });
+    for (const host of ["localhost:PORT", "127.0.0.1:PORT", "mcp.example.com:PORT", "evil.example"]) {
+      const answer = await at(own, host);
+      expect(answer).toMatch(/^HTTP\/1.1 403 /);
+      expect(answer).toContain("https://mcp.example.com");
+      expect(answer).toContain("Host");
+      expect(answer).not.toContain("<title>");
+      expect(answer.toLowerCase()).not.toContain("\r\nlocation:");
+    }
+    for (const host of ["mcp.example.com", "MCP.example.com:443"])
+      expect(await at(own, host)).toContain("<title>");
+    // The API serves under every name: programs bring keys.
+    expect(await at(own, "localhost:PORT", "/api/v1/me")).toContain(" 401 ");
+  });
+
+  it("that has a port takes what a proxy makes of it", async () => {
+    await using own = await secure({ OFFING_PUBLIC_URL: "https://localhost:8443" });
+    for (const host of ["localhost:8443", "localhost"]) expect(await at(own, host)).toContain("<title>");
+    expect(await at(own, "localhost:PORT")).toMatch(/^HTTP\/1.1 403 /);
   });
 });
 

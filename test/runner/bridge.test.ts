@@ -1,61 +1,13 @@
-import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { type ClientRequest, request } from "node:http";
 import { describe, expect, test } from "vitest";
 import { environment } from "../fixtures/environments.ts";
-import { stdioProgram } from "../fixtures/stdio.ts";
+import { served, start } from "./bridged.ts";
 import { call, mcp1, post, rpc, session, startError, world, type World } from "./harness.ts";
 import type { LocalRunnerOptions } from "../../src/runner/local.ts";
 
 const none: string[] = [];
 
-async function served(options: Partial<LocalRunnerOptions> = {}) {
-  const made = await world(options);
-  const mark = randomUUID();
-  const target = await made.deploy({
-    files: { "main.py": stdioProgram },
-    environment: await environment(none),
-    variables: { MARK: mark },
-  });
-  const { address, description } = await made.runner.acquire(target);
-  return { ...made, target, address, description, children: () => children(mark) };
-}
-
 const one = session("1".repeat(32), "one");
 const two = session("2".repeat(32), "two");
-
-/** How many processes run the program of the instances that have this variable. */
-function children(mark: string): number {
-  return readdirSync("/proc").filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      const part = (name: string) => readFileSync(`/proc/${pid}/${name}`, "utf8");
-      return part("cmdline").includes("program.py\0") && part("environ").includes(`MARK=${mark}\0`);
-    } catch {
-      return false;
-    }
-  }).length;
-}
-
-/** Posts a call that can be cut off. */
-function start(address: string, tool: string, args: object, headers: Record<string, string>): ClientRequest {
-  const outgoing = request({
-    socketPath: address.slice("unix:".length),
-    path: "/mcp",
-    method: "POST",
-    agent: false,
-    headers: {
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-protocol-version": "2025-06-18",
-      ...headers,
-    },
-  });
-  outgoing.on("error", () => {});
-  const params = { name: tool, arguments: args };
-  outgoing.end(JSON.stringify({ jsonrpc: "2.0", id: 77, method: "tools/call", params }));
-  return outgoing;
-}
 
 describe("A program that speaks MCP on its standard input and output", () => {
   test("is served with a process per session and one for what stands alone, and says how it was found", async () => {

@@ -18,8 +18,73 @@ const others: (Case & { readonly code: string; readonly message: RegExp; readonl
     what: "a module of a namespace, in a pyproject.toml with a lock",
     files: { "main.py": "import google.cloud.storage\n", "pyproject.toml": "[project]\n", "uv.lock": "" },
     code: "module_missing",
-    message: /^The module 'google(\.cloud(\.storage)?)?' is not installed\.$/,
-    hint: /^Add "google(-cloud-storage)?" to dependencies of \[project\] in pyproject\.toml \(uv add/,
+    message: /^The module 'google\.cloud\.storage' is not installed\.$/,
+    hint: /^Add "google-cloud-storage" to dependencies of \[project\] in pyproject\.toml \(uv add google-cloud-storage\), the package that provides it/,
+  },
+  ...(
+    [
+      ["from google import genai", "google.genai", "google-genai"],
+      ["from google.oauth2 import service_account", "google.oauth2", "google-auth"],
+      ["import google.protobuf.message", "google.protobuf", "protobuf"],
+      ["from googleapiclient.discovery import build", "googleapiclient", "google-api-python-client"],
+      ["import os, azure.storage.blob", "azure.storage.blob", "azure-storage-blob"],
+      ["from azure.identity import (\n  DefaultAzureCredential,\n)", "azure.identity", "azure-identity"],
+      ["import snowflake.connector as c", "snowflake.connector", "snowflake-connector-python"],
+      ["import importlib\nimportlib.import_module('snowflake.ml')", "snowflake.ml", "snowflake-ml-python"],
+    ] as const
+  ).map(([line, module, provider]) => ({
+    what: `the package of a namespace that has ${module}`,
+    files: { "main.py": `${line}\n`, "requirements.txt": "mcp\n" },
+    code: "module_missing",
+    message: new RegExp(`^The module '${module}' is not installed\\.$`),
+    hint: new RegExp(`^Add the line ${provider} to requirements\\.txt, the package that provides it, and`),
+  })),
+  {
+    what: "a part of a namespace of which another package is installed",
+    files: {
+      "main.py": "import sys\nsys.path.append('lib')\nfrom google import genai\n",
+      "requirements.txt": "protobuf\n",
+      "lib/google/protobuf/__init__.py": "",
+      "lib/protobuf-5.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: protobuf\nVersion: 5.0\n",
+      "lib/protobuf-5.0.dist-info/RECORD": "google/protobuf/__init__.py,,\n",
+    },
+    code: "module_missing",
+    message: /^The module 'google\.genai' is not installed\.$/,
+    hint: /^Add the line google-genai to requirements\.txt/,
+  },
+  {
+    what: "a namespace alone",
+    files: { "main.py": "import google\n", "requirements.txt": "mcp\n" },
+    code: "module_missing",
+    message: /^The module 'google' is not installed\.$/,
+    hint: /^Several packages share that name/,
+  },
+  {
+    what: "a module whose package is a guess",
+    files: { "main.py": "import numpy_of_nowhere\n", "requirements.txt": "mcp\n" },
+    code: "module_missing",
+    message: /^The module 'numpy_of_nowhere' is not installed\.$/,
+    hint: /^Add the line numpy-of-nowhere to requirements\.txt, probably the package that provides it/,
+  },
+  {
+    what: "the metadata of the repository's own package",
+    files: {
+      "main.py": "from importlib.metadata import version\nversion('my_server')\n",
+      "pyproject.toml": '[project]\nname = "my-server"\n',
+    },
+    code: "metadata_missing",
+    message: /^The package my_server is not installed under that name, so its version and metadata/,
+    hint: /^It is the repository's own: give pyproject\.toml a \[build-system\]/,
+  },
+  {
+    what: "the metadata of another package",
+    files: {
+      "main.py": "from importlib.metadata import version\nversion('acme')\n",
+      "requirements.txt": "mcp\n",
+    },
+    code: "metadata_missing",
+    message: /^The package acme is not installed under that name/,
+    hint: /^Add the line acme to requirements\.txt; or catch importlib\.metadata\.PackageNotFoundError/,
   },
   {
     what: "a module that is missing in a script with a header",
@@ -68,6 +133,20 @@ const others: (Case & { readonly code: string; readonly message: RegExp; readonl
     code: "version_mismatch",
     message: /^The installed mcp 2\.\S+ has no 'list_tools'/,
     hint: /Make a requirements\.txt with the line mcp<2/,
+  },
+  {
+    what: "a method that only the SDK 1 has, in a program with a console script",
+    files: {
+      "date_server/__init__.py": "",
+      "date_server/server.py":
+        'from mcp.server import Server\nserver = Server("x")\n@server.list_tools()\nasync def tools():\n    return []\n',
+      "pyproject.toml": '[project]\nname = "date-server"\ndependencies = ["mcp>=0.9.0"]\n',
+    },
+    entrypoint: "date_server/server.py",
+    requirements: mcpserver,
+    code: "version_mismatch",
+    message: /^The installed mcp 2\.\S+ has no 'list_tools'/,
+    hint: /In pyproject\.toml, write mcp>=0\.9\.0,<2 in the place of mcp>=0\.9\.0/,
   },
   {
     what: "an argument that FastMCP took before",
@@ -170,7 +249,21 @@ const others: (Case & { readonly code: string; readonly message: RegExp; readonl
     },
     code: "connection_failed",
     message: /^The server could not connect to localhost/,
-    hint: /\.\/offing env set SERVER CACHE_HOST=…/,
+    hint: /\.\/offing env set SERVER CACHE_HOST=VALUE/,
+  },
+  {
+    what: "a connection with a variable beside its host that is not set",
+    files: {
+      "main.py": `import os
+class Db:
+    def __init__(self, host, user=None):
+        raise OSError("connection refused: " + host)
+db = Db("db.internal", user=os.getenv("DB_USER"))
+`,
+    },
+    code: "connection_failed",
+    message: /^The server could not connect/,
+    hint: /DB_USER, which that line was given, is not set\.$/,
   },
   {
     what: "a folder of the author's machine",

@@ -27,7 +27,7 @@ const cases: {
     what: "a variable that is not set",
     files: { "main.py": "import os\nKEY = os.environ['API_KEY']\n" },
     message: /^The environment variable API_KEY is not set/,
-    hint: /\.\/offing env set SERVER API_KEY=…/,
+    hint: /\.\/offing env set SERVER API_KEY=VALUE/,
   },
   {
     what: "arguments parsed at import",
@@ -172,6 +172,13 @@ test("a server that dies while it starts is told with its exit code", async () =
   const error = await startError(runner.acquire(target));
   expect(error).toMatchObject({ reason: "exited", output: ["bye"] });
   expect(error.message).toContain("exit code 7");
+});
+
+test("a server that ends itself with the exit code of a killed one is told with that code too", async () => {
+  const { runner, deploy } = await world();
+  const target = await deploy({ files: { "main.py": "import os\nos._exit(137)\n" } });
+  const error = await startError(runner.acquire(target));
+  expect(error.message).toMatch(/exit code 137\.$/);
 });
 
 test("a server that fails to start is not tried again at once, and says when it will be", async () => {

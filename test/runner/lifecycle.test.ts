@@ -7,6 +7,8 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { offerRunner } from "../../src/runner/leases.ts";
 import { createLocalRunner } from "../../src/runner/local.ts";
 import { connectRunner } from "../../src/runner/remote.ts";
+import { StartError } from "../../src/runner/runner.ts";
+import { createSupervisor } from "../../src/runner/supervisor.ts";
 import { bwrap, environment, python } from "../fixtures/environments.ts";
 import { call, code, fastmcp4, fastmcpServer, startError, world } from "./harness.ts";
 
@@ -71,6 +73,41 @@ test("retiring a target ends its instance and forgets its failures", async () =>
   await startError(runner.acquire(target));
   await runner.retire(target);
   expect((await startError(runner.acquire(target))).message).not.toContain("It failed");
+});
+
+test("nothing is kept of targets that are idle, and of those that failed only for ten minutes", async () => {
+  let now = 0;
+  const supervisor = createSupervisor({
+    clock: { now: () => now, monotonic: () => now },
+    idleStopMs: 60_000,
+    maxInstances: 1,
+    start: ({ artifact }) =>
+      artifact === "failing"
+        ? Promise.reject(new StartError("load", "It does not load."))
+        : Promise.resolve({
+            id: artifact,
+            address: "",
+            description: "",
+            ended: new Promise(() => {}),
+            stop: () => Promise.resolve(),
+          }),
+  });
+  const target = (artifact: string) => ({
+    organization: "o",
+    server: "s",
+    artifact,
+    scope: "production",
+    variables: null,
+  });
+  await startError(supervisor.acquire(target("failing")));
+  // Each makes room for the next one.
+  for (let n = 0; n < 100; n++) (await supervisor.acquire(target(`a${n}`))).release();
+  expect(supervisor.size).toBe(3);
+  expect((await startError(supervisor.acquire(target("failing")))).message).toContain("It failed once");
+  now = 700_000;
+  (await supervisor.acquire(target("last"))).release();
+  expect(supervisor.size).toBe(2);
+  await supervisor.close();
 });
 
 test("where all places are taken the longest idle instance makes room, and one in use never does", async () => {

@@ -150,3 +150,11 @@ def headers() -> str:
   });
   expect(await call(address, "headers", {}, { "offing-request-id": "req_2" })).not.toContain("offing");
 });
+
+test("code may set up its standard input while it is loaded", async () => {
+  const { runner, deploy } = await world();
+  const source = `import sys\nsys.stdin.reconfigure(encoding="utf-8")\n${fastmcpServer(add)}`;
+  const target = await deploy({ files: { "main.py": source }, environment: await environment(fastmcp4) });
+  const { address } = await runner.acquire(target);
+  expect(await call(address, "add", { a: 2, b: 3 })).toBe("5");
+});

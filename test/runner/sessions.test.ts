@@ -4,6 +4,11 @@ import { environment } from "../fixtures/environments.ts";
 import { call, fastmcp2, fastmcp3, fastmcp4, mcp1, mcpserver, post, rpc, session, world } from "./harness.ts";
 
 const body = `
+class Panic(BaseException):
+    pass
+@tool
+async def panic(ctx: Context) -> str:
+    raise Panic("an extension panicked")
 @tool
 async def who(ctx: Context) -> str:
     params = ctx.session.client_params
@@ -155,7 +160,76 @@ describe.each(kinds)("A session with %s", (_, requirements, head) => {
     expect(await post(address, null, one, "DELETE")).toBe(204);
     expect(await call(address, "who", {}, one)).toBe("the header's");
   });
+
+  test("is opened with the client's earlier handshake where the server refused a later one", async () => {
+    const { address } = await served();
+    const one = session("a".repeat(32), "the header's");
+    await post(address, { jsonrpc: "2.0", id: 1, method: "initialize", params: {} }, one);
+    expect(await call(address, "who", {}, one)).toBe("the header's");
+  });
+
+  test("ends alone when its tool raises what is no Exception, and is opened anew; so does a call without one", async () => {
+    const { address, line } = await served();
+    const [one, two] = [session("a".repeat(32), "alice"), session("b".repeat(32), "bob")];
+    await call(address, "who", {}, one);
+    await call(address, "who", {}, two);
+    const panic = {
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: { name: "panic", arguments: {} },
+    };
+    for (const headers of [one, {}]) {
+      await post(address, panic, headers);
+      expect(await call(address, "who", {}, one)).toBe("alice");
+      expect(await call(address, "who", {}, two)).toBe("bob");
+      expect(await call(address, "who")).toMatch(/^(nobody|offing)$/);
+    }
+    await line((l) => l.text.includes("an extension panicked"));
+  });
 });
+
+test("A session of the oldest SDK that has ended by itself is opened anew", async () => {
+  const [, requirements, head] = kinds[4];
+  const { runner, deploy } = await world();
+  const leave = "import asyncio\n@tool\nasync def leave() -> str:\n    raise asyncio.CancelledError()\n";
+  const target = await deploy({
+    files: { "main.py": types + head + body + leave },
+    environment: await environment(requirements),
+  });
+  const { address } = await runner.acquire(target);
+  const one = session("a".repeat(32), "alice");
+  await post(address, { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "leave" } }, one);
+  expect(await call(address, "who", {}, one)).toBe("alice");
+});
+
+test.each([kinds[3], kinds[5]])(
+  "An instance of %s ends when what serves its sessions has ended",
+  async (_, requirements, head) => {
+    const { runner, deploy } = await world();
+    const stop = `import asyncio
+@tool
+async def stop() -> str:
+    for task in asyncio.all_tasks():
+        if "LifespanOn" in repr(task.get_coro()):
+            task.cancel()
+    return "stopping"
+`;
+    const target = await deploy({
+      files: { "main.py": types + head + body + stop },
+      environment: await environment(requirements),
+    });
+    const { address, lost } = await runner.acquire(target);
+    const over = new Promise((resolve) => lost.addEventListener("abort", resolve, { once: true }));
+    void post(
+      address,
+      { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "stop" } },
+      session("a".repeat(32)),
+    ).catch(() => {});
+    await over;
+    expect(lost.reason).toMatchObject({ message: expect.stringContaining("exit code 1") });
+  },
+);
 
 test.each([kinds[1], kinds[2]])(
   "Session state of %s is kept by the gateway's id, also when the session was opened anew",

@@ -156,6 +156,59 @@ def fail() -> str:
   for (const { sealed } of rows) expect(sealed.includes(value)).toBe(false);
 });
 
+it("what a build keeps of a failure holds no fragment of a value, whoever shortened it and whenever it failed", async () => {
+  const value = "sk_live_51H8abcdefGHIJKLMNOPqrstuvWXYZ0123456789mnopMNOP98765432";
+  const at = { organization: "default", server: "quoting" };
+  await world.owner.client.call("setVariables", at, { variables: { STRIPE_KEY: value }, create: true });
+  const quoting = async (main: string) => {
+    const { build, log } = await deployed(world.owner, "quoting", {
+      "requirements.txt": "fastmcp>=4,<5\n",
+      "main.py": `import os\nfrom fastmcp import FastMCP\n\nvalue = os.environ["STRIPE_KEY"]\n${main}`,
+    });
+    const view = await world.owner.client.call("getServer", at);
+    const row = await world.system.services.db
+      .selectFrom("builds")
+      .selectAll()
+      .where("id", "=", build.id)
+      .executeTakeFirstOrThrow();
+    const kept = [JSON.stringify([build, view, row]), ...log, ...world.logged].join("\n");
+    expect(kept).toContain("[STRIPE_KEY]");
+    for (let from = 0; from + 12 <= value.length; from++)
+      expect(kept).not.toContain(value.slice(from, from + 12));
+    return build;
+  };
+
+  // Pydantic shows the beginning and the end of what it was given.
+  const shortened = await quoting(
+    "from pydantic import BaseModel\n\n\nclass Settings(BaseModel):\n    key: int\n\n\nSettings(key=value)\n",
+  );
+  expect(JSON.stringify(shortened.error)).toContain("[STRIPE_KEY]...[STRIPE_KEY]");
+  const long = await quoting('raise ValueError("x" * 3960 + " " + value + "y" * 1000)\n');
+  expect(long.status).toBe("failed");
+
+  // The words that are its own reach the build after a start that succeeded.
+  const listed = await quoting(`from mcp import MCPError
+from fastmcp.server.middleware import Middleware
+
+
+class Quoting(Middleware):
+    async def on_list_tools(self, context, call_next):
+        raise MCPError(-32000, f"401 for {value}: not a key of this account")
+
+
+mcp = FastMCP("Quoting", middleware=[Quoting()])
+
+
+@mcp.tool
+def one() -> int:
+    return 1
+`);
+  expect(listed).toMatchObject({
+    status: "succeeded",
+    warnings: [expect.stringMatching(/tools\/list .*401 for \[STRIPE_KEY\]: not a key/)],
+  });
+});
+
 /** Every row of every table, every line that the program logged, every file that it keeps; after a new start. */
 async function everything(): Promise<string> {
   let seen = "";

@@ -1,3 +1,4 @@
+import { type RawBuilder, sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { deployed } from "../deploy.ts";
 import { openWorld, type World } from "../world.ts";
@@ -18,6 +19,21 @@ it("a build says what it took the server for, and how that was found", async () 
   );
   expect(build).toMatchObject({ status: "succeeded", warnings: [] });
   expect(log.join("\n")).toMatch(/FastMCP 4\.\S+ server `mcp`, found by loading main\.py/);
+  expect(log).toContain("1 tool, 0 prompts, 0 resources");
+});
+
+it("what nobody foresaw is told of the step that ran, and no step is left running", async () => {
+  const { db } = world.system.services;
+  const broken = (sql: RawBuilder<unknown>) => sql.execute(db);
+  await broken(sql`alter table selections add constraint broken check (reason <> 'deploy') not valid`);
+  const { build } = await deploy(
+    "unforeseen",
+    'from fastmcp import FastMCP\n\nmcp = FastMCP("Unforeseen")\n',
+  );
+  await broken(sql`alter table selections drop constraint broken`);
+  expect(build).toMatchObject({ status: "failed", error: { step: "select", code: "internal" } });
+  expect(build.steps.map(({ step, status }) => [step, status])).toContainEqual(["select", "failed"]);
+  expect(build.steps.filter(({ status }) => status === "running")).toEqual([]);
 });
 
 it("a server that offers nothing is live with a warning that says what to change", async () => {
@@ -77,7 +93,7 @@ it("a server that connects to a database at its start is told what this machine 
     "import socket\nsocket.create_connection(('localhost', 5432))\n",
   );
   expect(build.error).toMatchObject({ step: "inspect", code: "connection_failed" });
-  expect(build.error!.hint).toContain("./offing env set connecting DATABASE_URL=…");
+  expect(build.error!.hint).toContain("./offing env set connecting DATABASE_URL=VALUE");
   const words = {
     filtered: "public addresses",
     proxy: "a guarded HTTP proxy only",

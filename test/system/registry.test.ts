@@ -130,6 +130,33 @@ describe("for any grants", () => {
     );
   });
 
+  it("what a build says of the code is shown to those only who may read builds", async () => {
+    const { build } = await deployed(world.owner, "failing", {
+      "requirements.txt": "fastmcp>=4,<5\n",
+      "main.py": "raise RuntimeError('words of the code')\n",
+    });
+    const [viewer, editor] = [members[0]!, members[1]!];
+    await set(viewer, "failing", "viewer");
+    await set(editor, "failing", "editor");
+    const shown = async ({ client }: Caller) => {
+      const one = await client.call("getServer", { organization: "default", server: "failing" });
+      const { items } = await client.call("listServers", { organization: "default" });
+      expect(items.find(({ slug }) => slug === "failing")).toEqual(one);
+      return one;
+    };
+    const seen = await shown(viewer);
+    expect(JSON.stringify(seen)).not.toContain("words of the code");
+    expect(seen).toMatchObject({
+      status: "failed",
+      lastBuild: { id: build.id, status: "failed", commit: null, subject: null, error: null, warnings: [] },
+    });
+    expect((await shown(editor)).lastBuild).toMatchObject({
+      commit: build.commit,
+      subject: build.subject,
+      error: { step: "inspect", message: expect.stringContaining("words of the code") },
+    });
+  });
+
   it("who may not know of a server cannot tell it from an absent one by deploying to it", async () => {
     await set(members[0]!, "beta", null);
     const attempt = (server: string) =>

@@ -56,11 +56,12 @@ describe("a server's variables", () => {
       step: "inspect",
       code: "variable_missing",
       message: "The environment variables API_KEY and API_URL are not set.",
-      hint: expect.stringContaining("./offing env set needy API_KEY=… API_URL=…"),
+      hint: expect.stringContaining("./offing env set needy API_KEY=VALUE API_URL=VALUE"),
       missing: ["API_KEY", "API_URL"],
     });
+    expect(build.error!.hint).toContain("or API_KEY=- to be asked for it");
     expect(build.error!.hint).toContain("./offing deploy FOLDER --server needy");
-    expect(log.join("\n")).toContain("./offing env set needy API_KEY=…");
+    expect(log.join("\n")).toContain("./offing env set needy API_KEY=VALUE");
 
     const done = await set("needy", { API_KEY: "k-1", API_URL: "https://api.example.com" });
     expect(done.next).toContain("./offing deploy FOLDER --server needy");
@@ -95,6 +96,34 @@ describe("a server's variables", () => {
     await deployed(world.owner, "back", reader("2"));
     await world.owner.client.call("rollback", at("back"), {});
     expect(await read("back", "TOKEN")).toEqual(["new"]);
+  });
+
+  it("that are wrong are not what a rollback takes back: where nothing else could differ it says so, and changes nothing", async () => {
+    await set("wrong", { DB: "right" }, { create: true });
+    const first = await deployed(world.owner, "wrong", reader("1"));
+    await set("wrong", { DB: "wrong" });
+    const second = await deployed(world.owner, "wrong", reader("1"));
+    expect(second.build.artifact).toBe(first.build.artifact);
+    for (const input of [{}, { build: first.build.id }]) {
+      await expect(world.owner.client.call("rollback", at("wrong"), input)).rejects.toMatchObject({
+        code: "precondition",
+        message: expect.stringContaining("the variables as they are"),
+        hint: expect.stringMatching(
+          /\.\/offing env set wrong KEY=VALUE\n.*\.\/offing deploy FOLDER --server wrong/,
+        ),
+      });
+    }
+    const live = async () => (await world.owner.client.call("getServer", at("wrong"))).deployments[0]!.build;
+    expect(await live()).toBe(second.build.id);
+
+    // Builds of the same artifact are passed over, also on the way back.
+    const third = await deployed(world.owner, "wrong", reader("2"));
+    await deployed(world.owner, "wrong", reader("2"));
+    await world.owner.client.call("rollback", at("wrong"), {});
+    expect(await live()).toBe(second.build.id);
+    await world.owner.client.call("rollback", at("wrong"), {});
+    expect([third.build.id, second.build.id]).not.toContain(await live());
+    expect(await read("wrong", "DB")).toEqual(["wrong"]);
   });
 
   it("win over the repository's own .env, whose other values stand", async () => {
@@ -139,6 +168,48 @@ describe("a server's variables", () => {
       `${world.url}/default/branches@topic`,
     ]);
     expect(await read("branches", "API_KEY")).toEqual(["production only"]);
+  });
+
+  it("decide what each of two deployments of one artifact offers, and each build counts its own", async () => {
+    const files: Files = {
+      "requirements.txt": "fastmcp>=4,<5\n",
+      "main.py": `import os
+from fastmcp import FastMCP
+
+mcp = FastMCP("Counted")
+
+
+@mcp.tool
+def always() -> str:
+    return "always"
+
+
+if "MORE" in os.environ:
+
+    @mcp.tool
+    def more() -> str:
+        return "more"
+`,
+    };
+    await set("counted", { MORE: "1" }, { create: true });
+    const main = await deployed(world.owner, "counted", files, { ref: "refs/heads/main" });
+    const topic = await deployed(world.owner, "counted", files, { ref: "refs/heads/topic" });
+    expect(topic.build.artifact).toBe(main.build.artifact);
+    const { items } = await world.owner.client.call("listBuilds", at("counted"));
+    expect(items.map(({ id, capabilities }) => [id, capabilities])).toEqual([
+      [topic.build.id, 1],
+      [main.build.id, 2],
+    ]);
+  });
+
+  it("name the command that brings them to what is live, also where the last build was a preview", async () => {
+    const source = (entrypoint: string, ref: string) => ({ entrypoint, ref });
+    const files = { ...reader("1"), "other.py": reader("2")["main.py"]! };
+    await deployed(world.owner, "nexted", files, source("main.py", "refs/heads/main"));
+    await deployed(world.owner, "nexted", files, source("other.py", "refs/heads/topic"));
+    const { next } = await set("nexted", { A: "1" });
+    expect(next).toContain("--entrypoint main.py");
+    expect(next).not.toContain("other.py");
   });
 
   it("of one server are not those of another with the same code, nor is what it offers", async () => {
@@ -265,6 +336,7 @@ describe("setting, listing and removing", () => {
     ["WITH-DASH", /letters, digits and _/],
     ["", /letters, digits and _/],
     ["A".repeat(257), /at most 256 characters/],
+    ["__proto__", /cannot be a name/],
   ])("refuses the name %s", async (name, words) => {
     await expect(set("refusing", { GOOD: "1", [name]: "1" }, { create: true })).rejects.toMatchObject({
       code: "invalid",
@@ -289,6 +361,11 @@ describe("setting, listing and removing", () => {
     });
     const large = Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`N${n}`, "x".repeat(64 * 1024)]));
     await expect(set("bounded", large)).rejects.toMatchObject({ code: "too_large" });
+    // Names count too: an instance is given both.
+    const long = Object.fromEntries(
+      Array.from({ length: 255 }, (_, n) => [`N${n}_`.padEnd(256, "N"), "x".repeat(1850)]),
+    );
+    await expect(set("bounded", long)).rejects.toMatchObject({ code: "too_large" });
     const { items } = await world.owner.client.call("listVariables", at("bounded"));
     expect(items.map(({ name }) => name)).toEqual(["KEPT"]);
   });

@@ -126,6 +126,27 @@ describe("the pages are built when they are stale", () => {
     expect(here.dist().filter((name) => name.startsWith("."))).toEqual([]);
   });
 
+  it.each(["{", "null", "{}", '{"pid":"1"}', "[1,2]", "\0\0"])(
+    "also after a lock that holds %j",
+    async (text) => {
+      const here = checkout();
+      here.write("web/dist/.lock", text);
+      const web = await here.open();
+      await web.refresh();
+      expect(here.logged).toEqual([]);
+      expect(await scripts(web)).toContain("one");
+    },
+  );
+
+  it("leaving alone what another program that lives has under way", async () => {
+    const here = checkout();
+    const theirs = `.half-${process.ppid}-${processStart(process.ppid)}-abcdefgh`;
+    here.write(`web/dist/${theirs}/index.html`, "half");
+    here.write("web/dist/.half-999999999-1-abcdefgh/index.html", "half");
+    await (await here.open()).refresh();
+    expect(here.dist().filter((name) => name.startsWith("."))).toEqual([theirs]);
+  });
+
   it("in the cache folder where the checkout cannot be written, and says so", async () => {
     const here = checkout();
     // A file system that takes no file from anybody, root included.
@@ -196,6 +217,18 @@ describe("a build under way", () => {
     await building;
     expect(isGone(vite)).toBe(true);
     expect([here.dist(), here.logged]).toEqual([[], []]);
+  });
+
+  it("gives back its own lock and no other's", async () => {
+    const pidFile = join(mkdtempSync(join(tmpdir(), "offing-pid-")), "pid");
+    const here = checkout(hangs(pidFile));
+    const web = await here.open();
+    const building = web.refresh();
+    await started(pidFile);
+    here.write("web/dist/.lock", JSON.stringify({ pid: 1, start: processStart(1) }));
+    await web.close();
+    await building;
+    expect(here.dist()).toEqual([".lock"]);
   });
 
   it("ends when its program is killed", async () => {

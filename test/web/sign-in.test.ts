@@ -1,16 +1,27 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { systemClock } from "../../src/lib/clock.ts";
+import { tokenOf } from "../http/browser.ts";
 import { describeIf } from "../needs.ts";
 import { openWorld, type World } from "../world.ts";
 import { builtPages, closeChromium, hasChromium, openTab, seen, signedInTab, whyNot } from "./pages.ts";
 
 let world: World;
 let ahead = 0;
+let isBuilt = true;
 
 describeIf(hasChromium, whyNot)("signing in to the pages", () => {
   beforeAll(async () => {
     const clock = { ...systemClock, now: () => Date.now() + ahead };
-    world = await openWorld({ web: await builtPages(), clock });
+    const built = await builtPages();
+    const web = {
+      files: () => (isBuilt ? built.files() : undefined),
+      // Who learns that they are missing finds them the next time.
+      missing() {
+        isBuilt = true;
+        return { why: "Its pages are being built.", soon: true };
+      },
+    };
+    world = await openWorld({ web, clock });
   });
   afterAll(() => world.close());
   afterAll(closeChromium);
@@ -25,7 +36,7 @@ describeIf(hasChromium, whyNot)("signing in to the pages", () => {
     await page.goto(link);
     await page.getByRole("heading", { name: "Servers" }).waitFor();
     expect(page.url()).toBe(`${world.url}/`);
-    const token = new URL(link).searchParams.get("token")!;
+    const token = tokenOf(link);
     expect(await page.content()).not.toContain(token);
     await picture("servers-empty");
     // The way back leads to where one was before the link, not to a link that is used up.
@@ -72,8 +83,56 @@ describeIf(hasChromium, whyNot)("signing in to the pages", () => {
 
   it("a token that is none is refused in words", async () => {
     const { page } = await openTab(failed);
-    await page.goto(`${world.url}/sign-in?token=offlink_nonsense`);
+    await page.goto(`${world.url}/sign-in#token=offlink_nonsense`);
     expect(await seen(page.getByText("no sign-in link of this Offing"))).toBe(true);
+  });
+
+  it("a new link works in the tab in which another one did not", async () => {
+    const { page } = await openTab(failed);
+    await page.goto(`${world.url}/sign-in#token=offlink_nonsense`);
+    await page.getByText("no sign-in link of this Offing").waitFor();
+    await page.goto(await newLink());
+    await page.getByRole("heading", { name: "Servers" }).waitFor();
+    expect(page.url()).toBe(`${world.url}/`);
+  });
+
+  it("a link is not lost where the program cannot answer: it works when tried again", async () => {
+    const { page, picture } = await openTab({ refused: [500] });
+    const broken = { code: "internal", title: "x", status: 500, detail: "something went wrong here" };
+    const route = "**/api/v1/web-session";
+    await page.route(route, (call) => call.fulfill({ status: 500, json: broken }));
+    const link = await newLink();
+    await page.goto(link);
+    await page.getByText("Something went wrong here.").waitFor();
+    expect(page.url()).toBe(`${world.url}/sign-in`);
+    expect(await page.content()).not.toContain(tokenOf(link));
+    await picture("sign-in-again");
+    await page.unroute(route);
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("heading", { name: "Servers" }).waitFor();
+    expect(page.url()).toBe(`${world.url}/`);
+  });
+
+  it("nor where nothing answers for a while, and then it works by itself", async () => {
+    const { page } = await openTab({ refused: [502] });
+    let calls = 0;
+    await page.route("**/api/v1/web-session", (call) =>
+      ++calls === 1 ? call.fulfill({ status: 502, body: "Bad gateway" }) : call.continue(),
+    );
+    await page.goto(await newLink());
+    await page.getByRole("heading", { name: "Servers" }).waitFor();
+    expect(calls).toBe(2);
+  });
+
+  it("nor while the pages are being built, for which it waits", async () => {
+    const { page } = await openTab();
+    const link = await newLink();
+    isBuilt = false;
+    const going = page.goto(link);
+    await expect.poll(() => isBuilt).toBe(true);
+    await going;
+    await page.getByRole("heading", { name: "Servers" }).waitFor();
+    expect(page.url()).toBe(`${world.url}/`);
   });
 
   it("who is not signed in is told how, whatever page they came for", async () => {

@@ -50,15 +50,21 @@ export function ProblemPage() {
 const AGAIN_MS = 3000;
 
 /** Reads the page anew when asked, and by itself while nothing answers. A page that broke by itself is loaded anew. */
-function useTryAgain({ code }: Told): () => void {
+function useTryAgain(told: Told): () => void {
+  const again = useReading(told);
+  return told.code === "unavailable" ? again : () => window.location.reload();
+}
+
+/** Reads the page anew when asked, and by itself while nothing answers. */
+export function useReading({ code }: Told): () => void {
   const { revalidate } = useRevalidator();
-  const passing = code === "unavailable";
+  const silent = code === "unavailable";
   useEffect(() => {
-    if (!passing) return;
+    if (!silent) return;
     const timer = window.setInterval(() => void revalidate(), AGAIN_MS);
     return () => window.clearInterval(timer);
-  }, [passing, revalidate]);
-  return passing ? () => void revalidate() : () => window.location.reload();
+  }, [silent, revalidate]);
+  return () => void revalidate();
 }
 
 export function NotFoundPage({
@@ -78,7 +84,7 @@ export function NotFoundPage({
   );
 }
 
-function Words({ detail, hint }: { detail: string; hint?: string | undefined }) {
+export function Words({ detail, hint }: { detail: string; hint?: string | undefined }) {
   return (
     <>
       <p>

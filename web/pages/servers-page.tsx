@@ -5,7 +5,7 @@ import { serversQuery } from "../api/queries.ts";
 import { useMe } from "../api/use-me.ts";
 import { Endpoint } from "../components/endpoint.tsx";
 import { Stale } from "../components/stale.tsx";
-import { builds, isUnderWay, ServerStatus } from "../components/status.tsx";
+import { builds, ServerStatus } from "../components/status.tsx";
 import { shortCommit } from "../format.ts";
 import { paths } from "../paths.ts";
 import { toneText } from "../ui/badge.tsx";
@@ -124,13 +124,13 @@ function LastBuild({ server }: { server: Server }) {
   const build = server.lastBuild;
   if (build === null) return <span className="text-faint">None yet</span>;
   const { word, tone, icon } = builds[build.status];
+  // Without a subject it has not read its source, or the reader may not read builds.
+  const title = build.subject ?? (build.error === null ? null : "No commit was read");
   return (
     <div className="flex min-w-0 gap-2">
       <Icon name={icon} className={`mt-0.75 ${toneText[tone]}`} />
       <div className="min-w-0">
-        <p className="truncate">
-          {build.subject ?? (isUnderWay(server) ? "Reading the source" : "No commit was read")}
-        </p>
+        {title === null ? null : <p className="truncate">{title}</p>}
         <p className="text-sm text-faint">
           {build.error === null ? word : <span className="text-bad">{`${word} at ${build.error.step}`}</span>}
           {build.commit === null ? null : (

@@ -74,7 +74,7 @@ function explain(text: string, doing: string, uv: Uv): Explained {
   ) {
     return {
       code: "lock_invalid",
-      message: `uv.lock cannot be used: ${(causes.at(-1) ?? first).replace(/ \|.* \^ /s, ": ")}.`,
+      message: `uv.lock cannot be used: ${(causes.at(-1) ?? first).slice(0, 2000).replace(/ \|.* \^ /s, ": ")}.`,
       hint: "Write it anew with uv lock, and commit it.",
     };
   }

@@ -55,18 +55,25 @@ export async function checkAbsent(
     );
   }
   const folders = importFolders(files, entrypoint);
-  for (const path of absent.submodules) {
-    const module = closure.foreign.find((one) =>
-      folders.some((folder) => {
-        const at = posix.normalize(posix.join(folder, one.module.replaceAll(".", "/")));
-        return at === path || at.startsWith(`${path}/`) || (path.startsWith(`${at}/`) && one.module !== "");
-      }),
-    );
-    if (module === undefined) continue;
+  const submodules = new Set(absent.submodules);
+  const above = new Map(
+    absent.submodules.flatMap((path) => foldersOf(path).map((folder): [string, string] => [folder, path])),
+  );
+  const modules = submodules.size === 0 ? [] : new Set(closure.foreign.map(({ module }) => module));
+  for (const module of modules) {
+    const path = folders
+      .map((folder) => posix.join(folder, module.replaceAll(".", "/")))
+      .map(
+        (at) =>
+          [at, ...foldersOf(at)].find((one) => submodules.has(one)) ??
+          (module === "" ? undefined : above.get(at)),
+      )
+      .find((one) => one !== undefined);
+    if (path === undefined) continue;
     throw new BuildError(
       "plan",
       "submodule_missing",
-      `The code imports ${module.module}, which lies in the submodule ${path}; submodules are not fetched.`,
+      `The code imports ${module}, which lies in the submodule ${path}; submodules are not fetched.`,
       {
         hint: `Commit the files themselves (git rm --cached ${shellWord(path)}; git add ${shellWord(path)}), or name the submodule's repository as a dependency: name @ git+https://…`,
       },
@@ -81,10 +88,12 @@ export async function checkAbsent(
  */
 export function checkFolders(files: Survey, { source, added }: Dependencies, absent: Absent): void {
   const own = source.kind === "requirements" ? source.requirements.fromSource : [];
+  const submodules = new Set(absent.submodules);
+  let folders: ReadonlySet<string> | undefined;
   for (const line of [...own, ...added.fromSource]) {
     const path = /^\.\/([^[;]*?)(?:\[[^\]]*\])?\s*(?:;.*)?$/.exec(line)?.[1]?.replace(/\/$/, "");
     if (path === undefined || path === "" || path === ".") continue;
-    const submodule = absent.submodules.find((one) => path === one || path.startsWith(`${one}/`));
+    const submodule = [path, ...foldersOf(path)].find((one) => submodules.has(one));
     if (submodule !== undefined) {
       throw new BuildError(
         "plan",
@@ -93,7 +102,8 @@ export function checkFolders(files: Survey, { source, added }: Dependencies, abs
         { hint: "Name the submodule's repository as the dependency: name @ git+https://…" },
       );
     }
-    if (files.has(path) || files.files.some((file) => file.startsWith(`${path}/`))) continue;
+    folders ??= new Set(files.files.flatMap(foldersOf));
+    if (files.has(path) || folders.has(path)) continue;
     throw new BuildError(
       "plan",
       "dependency_folder_missing",
@@ -101,4 +111,11 @@ export function checkFolders(files: Survey, { source, added }: Dependencies, abs
       { hint: "Correct the path, which is relative to the file that names it, or commit the folder." },
     );
   }
+}
+
+/** The folders that a path lies in, the outermost first, without the root. */
+function foldersOf(path: string): string[] {
+  const found: string[] = [];
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) found.push(path.slice(0, at));
+  return found;
 }

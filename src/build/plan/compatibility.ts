@@ -30,7 +30,7 @@ const REMOVALS: readonly Removal[] = [
       /^mcp\.(?:McpError|server\.(?:fastmcp|FastMCP|websocket|experimental|lowlevel\.(?:experimental|func_inspection))|shared\.(?:session|version|progress|experimental|response_router))(?=\.|$)/,
     uses: {
       pattern:
-        /^[ \t]*@\w{1,80}\.(?:list_tools|call_tool|list_prompts|get_prompt|list_resources|read_resource|list_resource_templates)\(/m,
+        /^[ \t]*@(?:\w{1,80}\.){1,4}(?:list_tools|call_tool|list_prompts|get_prompt|list_resources|read_resource|list_resource_templates)\(/m,
       from: /^mcp\.server(?:\.lowlevel(?:\.server)?)?\.Server$/,
     },
   },
@@ -60,7 +60,7 @@ export async function limitsOf(
     module,
     ...names.map((name) => `${module}.${name}`),
   ]);
-  const found: Limit[] = [];
+  const found: Limit[] = [...fastmcp2(requirements)];
   for (const removal of REMOVALS) {
     const { name, constraint, since, imports, uses } = removal;
     if (found.some((limit) => requirementName(limit.constraint) === name)) continue;
@@ -81,6 +81,21 @@ export async function limitsOf(
   return found;
 }
 
+/** FastMCP 2 is made on mcp 1; some of its releases left that open. */
+function fastmcp2(requirements: readonly string[]): Limit[] {
+  const named = requirements.find(
+    (one) => requirementName(one) === "fastmcp" && /(?:===?|~=)\s*2\b|<\s*3\b/.test(one.replace(/;.*$/, "")),
+  );
+  return named === undefined || requirements.some((one) => requirementName(one) === "mcp" && isLimited(one))
+    ? []
+    : [
+        {
+          constraint: "mcp<2",
+          reason: `the project asks for FastMCP 2 (${named}), which is made on mcp 1: mcp is held to mcp<2`,
+        },
+      ];
+}
+
 async function firstUse(files: Survey, closure: Closure, pattern: RegExp): Promise<string | undefined> {
   for (const path of closure.files) {
     const found = pattern.exec(await files.code(path))?.[0].trim();
@@ -91,5 +106,5 @@ async function firstUse(files: Survey, closure: Closure, pattern: RegExp): Promi
 
 /** Whether a requirement limits the version from above, or names exactly one. */
 function isLimited(requirement: string): boolean {
-  return /(?:===?|~=|<=?)\s*\d|@/.test(requirement.replace(/;.*$/, ""));
+  return /(?:===?|~=|<=?)\s*\d|@/.test(requirement.split(";", 1)[0] ?? "");
 }

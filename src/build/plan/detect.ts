@@ -71,9 +71,9 @@ export async function detect(files: Survey, folder: string): Promise<Detected> {
     return { chosen: null, several: [] };
   if (byProject.length === 1 && first === undefined && byProject[0])
     return { chosen: byProject[0], several: [] };
-  const covered = new Set(byProject.map(({ path }) => posix.dirname(path)));
+  const covered = [...new Set(byProject.map(({ path }) => posix.dirname(path)))];
   const loose = starts.filter(
-    (path) => ![...covered].some((own) => path.startsWith(`${own}/`) || posix.dirname(path) === own),
+    (path) => !covered.some((own) => path.startsWith(`${own}/`) || posix.dirname(path) === own),
   );
   const listed = [
     ...byProject,
@@ -85,9 +85,17 @@ export async function detect(files: Survey, folder: string): Promise<Detected> {
   return { chosen: null, several: listed };
 }
 
-/** What server a file makes, or null. */
+const made = new WeakMap<Survey, Map<string, Made | null>>();
+
+/** What server a file makes, or null; looked at once. */
 export async function serverIn(files: Survey, path: string): Promise<Made | null> {
-  return serverMadeIn(await files.code(path), await files.text(path));
+  const kept = made.get(files) ?? new Map<string, Made | null>();
+  made.set(files, kept);
+  const known = kept.get(path);
+  if (known !== undefined) return known;
+  const found = serverMadeIn(await files.code(path), await files.text(path));
+  kept.set(path, found);
+  return found;
 }
 
 /** What server a file, or a file that it loads, makes; with that file. Null where none is seen. */
@@ -145,11 +153,17 @@ function onlyScript(scripts: readonly Script[]): Script | undefined {
   return scripts.find(({ program }) => /:(?:main|run|serve|cli|start)$/.test(program)) ?? first;
 }
 
+/** Projects that are looked at in one checkout, the shallowest. */
+const MOST_PROJECTS = 200;
+
 /** Projects in folders below, each with the script that starts its server. */
 async function projectsOf(files: Survey, folder: string): Promise<Candidate[]> {
   const found: Candidate[] = [];
-  for (const path of files.files) {
-    if (basename(path) !== "pyproject.toml" || posix.dirname(path) === folder) continue;
+  const projects = files.files.filter(
+    (path) => basename(path) === "pyproject.toml" && posix.dirname(path) !== folder,
+  );
+  for (const path of projects.slice(0, MOST_PROJECTS)) {
+    await files.turn();
     const script = onlyScript(await serverScripts(files, posix.dirname(path)));
     if (script) found.push(scriptCandidate(script, `${path} is the only project here with a server`));
   }
@@ -169,6 +183,7 @@ async function startsOf(files: Survey, servers: readonly string[]): Promise<stri
   }
   const starts: string[] = [];
   for (const [path, closure] of loads) {
+    await files.turn();
     const importers = [...loads].filter(
       ([other, its]) => other !== path && its.has(path) && !PACKAGE.has(basename(other)),
     );

@@ -11,27 +11,32 @@ export interface Import {
   readonly names: readonly string[];
 }
 
+/** Each part ends where the next one cannot begin, so that a line is read in one way only. */
 const STATEMENT =
-  /^[ \t]*(?:from[ \t]+(\.*)[ \t]*([\w.]*)[ \t]+import[ \t]*(\([^)]{0,4000}\)|[^\n;]{0,1000})|import[ \t]+([^\n;]{1,1000}))/gm;
+  /^[ \t]*(?:from(?=[ \t.])[ \t]*(?![ \t])(\.{0,100})(?!\.)[ \t]*(?![ \t])(?:(?!import\b)([\w.]{1,500})(?![\w.])[ \t]+)?import\b[ \t]*(\([^)]{0,4000}\)|[^\n;]{0,1000})|import[ \t]+([^\n;]{1,1000}))/gm;
 const MOST_IMPORTS = 500;
+/** Names that are taken of one file. */
+const MOST_NAMES = 4000;
 const MOST_FILES = 400;
+/** Places of a checkout at which modules are looked for, in all; past them no more is found in it. */
+const MOST_LOOKUPS = 5_000_000;
 
 /** The imports of a file's code (as `codeOf` gives it), wherever in the file they stand. */
 export function importsOf(code: string): Import[] {
   const found: Import[] = [];
+  let taken = 0;
   for (const match of code.matchAll(STATEMENT)) {
-    if (found.length >= MOST_IMPORTS) break;
+    if (found.length >= MOST_IMPORTS || taken >= MOST_NAMES) break;
     const [, dots = "", from = "", names = "", plain] = match;
     if (plain === undefined) {
       const words = names.replace(/[()\\]/g, " ").split(",");
-      found.push({
-        level: dots.length,
-        module: from,
-        names: words.map(firstWord).filter((word) => word !== ""),
-      });
+      const named = words.map(firstWord).filter((word) => word !== "");
+      found.push({ level: dots.length, module: from, names: named });
+      taken += named.length + 1;
     } else {
       for (const word of plain.split(",").map(firstWord))
         if (word !== "") found.push({ level: 0, module: word, names: [] });
+      taken = found.length;
     }
   }
   return found;
@@ -60,7 +65,7 @@ export function moduleFile(files: Survey, folders: readonly string[], module: st
   const path = module.replaceAll(".", "/");
   for (const folder of folders) {
     for (const candidate of [`${path}.py`, `${path}/__init__.py`]) {
-      const at = posix.normalize(posix.join(folder, candidate));
+      const at = posix.join(folder, candidate);
       if (files.has(at)) return at;
     }
   }
@@ -73,19 +78,27 @@ interface Imported {
   readonly foreign: readonly Import[];
 }
 
-const known = new WeakMap<Survey, Map<string, Promise<Imported>>>();
+/** What is known of a checkout's imports. */
+interface Known {
+  readonly files: Map<string, Promise<Imported>>;
+  /** Lookups that are left. */
+  left: number;
+}
+
+const known = new WeakMap<Survey, Known>();
 
 function importedBy(files: Survey, path: string): Promise<Imported> {
-  const kept = known.get(files) ?? new Map<string, Promise<Imported>>();
+  const kept = known.get(files) ?? { files: new Map<string, Promise<Imported>>(), left: MOST_LOOKUPS };
   known.set(files, kept);
-  const found = kept.get(path) ?? readImports(files, path);
-  kept.set(path, found);
+  const found = kept.files.get(path) ?? readImports(files, path, kept);
+  kept.files.set(path, found);
   return found;
 }
 
-async function readImports(files: Survey, path: string): Promise<Imported> {
+async function readImports(files: Survey, path: string, kept: Known): Promise<Imported> {
   const local = new Set<string>();
   const foreign: Import[] = [];
+  await files.turn();
   const roots = importFolders(files, path);
   for (const one of importsOf(await files.code(path))) {
     let folders = roots;
@@ -94,6 +107,8 @@ async function readImports(files: Survey, path: string): Promise<Imported> {
       for (let up = 1; up < one.level; up++) folder = posix.dirname(folder);
       folders = [folder];
     }
+    kept.left -= (one.names.length + 1) * folders.length;
+    if (kept.left < 0) break;
     const targets = [
       one.module,
       ...one.names.map((name) => (one.module === "" ? name : `${one.module}.${name}`)),
@@ -116,6 +131,7 @@ export interface Closure {
 
 /** Follows a file's imports through the checkout; at most 400 files. */
 export async function closureOf(files: Survey, path: string): Promise<Closure> {
+  await files.turn();
   const seen = new Set([path]);
   const foreign: Import[] = [];
   for (const file of seen) {

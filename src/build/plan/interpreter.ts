@@ -5,7 +5,7 @@ import { runChild } from "../child.ts";
 import type { StepContext } from "../services.ts";
 import type { PythonWish } from "./sources.ts";
 import { readText } from "./text.ts";
-import { compareVersions, parseVersion, satisfies, type Version } from "./versions.ts";
+import { compareVersions, LONGEST_RANGE, parseRange, parseVersion, type Version } from "./versions.ts";
 
 /** A CPython of this machine. */
 export interface Interpreter {
@@ -59,15 +59,14 @@ export async function chooseInterpreter(
     (one, i) => asked.findIndex((other) => other.from === one.from && other.range === one.range) === i,
   );
   for (const want of wanted) {
-    if (satisfies([3, 12, 0], want.range) !== undefined) continue;
-    throw new BuildError(
-      "plan",
-      "python_invalid",
-      `${want.from} asks for Python ${want.range}, which is no version.`,
-      {
-        hint: "Write a version like 3.12, or a range like >=3.11.",
-      },
-    );
+    if (parseRange(want.range) !== undefined) continue;
+    const what =
+      want.range.length > LONGEST_RANGE
+        ? `says in more than ${LONGEST_RANGE} characters which Python it asks for`
+        : `asks for Python ${want.range}, which is no version`;
+    throw new BuildError("plan", "python_invalid", `${want.from} ${what}.`, {
+      hint: "Write a version like 3.12, or a range like >=3.11.",
+    });
   }
   const words = wanted.map((want) => `${want.from} asks for ${want.range}`).join(" and ");
   contradiction(wanted, words);
@@ -132,20 +131,18 @@ function isPatch(range: string): boolean {
 function fits(version: string, wanted: readonly PythonWish[]): boolean {
   const parsed = parseVersion(version) ?? [];
   return (
-    compareVersions(parsed, OLDEST) >= 0 && wanted.every((want) => satisfies(parsed, want.range) === true)
+    compareVersions(parsed, OLDEST) >= 0 && wanted.every((want) => parseRange(want.range)?.(parsed) === true)
   );
 }
 
 /** Throws where no release that there is, or will be soon, satisfies all. */
 function contradiction(wanted: readonly PythonWish[], words: string): void {
   const releases = Array.from({ length: 91 }, (_, minor) => minor + 9).flatMap((minor) =>
-    Array.from({ length: 40 }, (_, patch) => `3.${minor}.${patch}`),
+    Array.from({ length: 40 }, (_, patch): Version => [3, minor, patch]),
   );
-  const holds = (wish: PythonWish): boolean =>
-    releases.some((version) => satisfies(parseVersion(version) ?? [], wish.range));
-  if (wanted.length < 2 || !wanted.every(holds)) return;
-  if (releases.some((version) => wanted.every((want) => satisfies(parseVersion(version) ?? [], want.range))))
-    return;
+  const ranges = wanted.map((want) => parseRange(want.range)).filter((range) => range !== undefined);
+  if (ranges.length < 2 || !ranges.every((range) => releases.some(range))) return;
+  if (releases.some((version) => ranges.every((range) => range(version)))) return;
   const [first, ...rest] = wanted;
   throw new BuildError("plan", "python_conflict", `No Python can be all of this: ${words}.`, {
     hint: `Change ${first?.from} so that it agrees with ${rest.map((want) => want.from).join(" and ")}.`,

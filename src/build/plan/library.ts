@@ -1,6 +1,6 @@
 import { serverBehind } from "./detect.ts";
 import { closureOf, mcpLibraries } from "./imports.ts";
-import { expand } from "./pyproject.ts";
+import { leadingTo } from "./pyproject.ts";
 import { joined, noRequirements, requirementName } from "./requirements.ts";
 import { type Found, requirementsOf } from "./sources.ts";
 import type { Survey } from "./survey.ts";
@@ -26,13 +26,12 @@ export async function nameLibrary(
       found.reasons.push("what the project needs is told by its build back-end, so nothing is added");
       return none;
     }
+    const leads = leadingTo(pyproject, LIBRARIES);
     for (const [kind, sets] of [
       ["extra", pyproject.extras],
       ["group", pyproject.groups],
     ] as const) {
-      const naming = [...sets].filter(([, lines]) =>
-        expand(pyproject, lines).some((line) => LIBRARIES.includes(requirementName(line) ?? "")),
-      );
+      const naming = [...sets].filter(([, lines]) => leads(lines));
       const [name] = naming.find(([one]) => /mcp|server/.test(one)) ?? naming[0] ?? [];
       if (name === undefined) continue;
       found.reasons.push(

@@ -9,7 +9,7 @@ import {
   type Place,
   type Requirements,
 } from "./requirements.ts";
-import { lineOf, list, record, text } from "./values.ts";
+import { lineFinder, list, record, text } from "./values.ts";
 
 /** What a Pipfile or its lock says. */
 export interface Pipenv {
@@ -35,13 +35,14 @@ export function pipfileLock(source: string, file: string): Pipenv {
   if (!("default" in data)) throw lockInvalid(file, "has no `default` packages");
   const found = noRequirements();
   const notes = addSources(found, Array.isArray(meta["sources"]) ? meta["sources"] : [], file);
+  const lineOf = lineFinder(source);
   for (const [name, value] of Object.entries(record(data["default"]))) {
     const one = record(value);
     addPackage(
       found,
       name,
       one,
-      { folder: posix.dirname(file), file, line: lineOf(source, `"${name}"`) },
+      { folder: posix.dirname(file), file, line: lineOf(`"${name}"`) },
       text(one["version"]),
     );
   }
@@ -58,12 +59,13 @@ export function pipfile(source: string, file: string): Pipenv {
   }
   const found = noRequirements();
   const notes = addSources(found, Array.isArray(data["source"]) ? data["source"] : [], file);
+  const lineOf = lineFinder(source);
   for (const [name, value] of Object.entries(record(data["packages"]))) {
     const one = typeof value === "string" ? { version: value } : record(value);
     const version = toSpecifiers(text(one["version"]) ?? "*");
     if (version === undefined)
-      throw lockInvalid(file, `asks for ${name} ${text(one["version"])}, which is no version`);
-    addPackage(found, name, one, { folder: posix.dirname(file), file, line: lineOf(source, name) }, version);
+      throw lockInvalid(file, `asks for ${name} ${text(one["version"])?.slice(0, 200)}, which is no version`);
+    addPackage(found, name, one, { folder: posix.dirname(file), file, line: lineOf(name) }, version);
   }
   return { requirements: found, python: pythonOf(record(data["requires"])), notes };
 }

@@ -1,9 +1,14 @@
+/** Nobody writes a longer one. */
+const LONGEST = 1000;
+
 /**
  * Poetry's version constraint as PEP 440 specifiers: `^1.2` is `>=1.2,<2`.
  * Null where it says nothing ("*"). Of alternatives (`||`) the last, which
- * people write newest. Undefined where it is no constraint.
+ * people write newest. Undefined where it is no constraint, or one of more than
+ * 1000 characters.
  */
 export function toSpecifiers(constraint: string): string | null | undefined {
+  if (constraint.length > LONGEST) return undefined;
   const last = constraint.split("||").at(-1)?.trim() ?? "";
   if (last === "*" || last === "") return null;
   const found: string[] = [];
@@ -18,12 +23,13 @@ export function toSpecifiers(constraint: string): string | null | undefined {
 }
 
 function specifier(part: string): string | undefined {
+  // There is one way only to read any text by it, so that it takes no more time than the length.
   const match =
-    /^(\^|~=|~|===|==|=|!=|<=|>=|<|>)?v?(\d+(?:\.\d+)*)((?:[-_.]?[a-z]+[-_.]?\d*)*(?:\+[\w.]+)?)(\.\*|\.x)?$/i.exec(
+    /^(\^|~=|~|===|==|=|!=|<=|>=|<|>)?v?(\d+(?:\.\d+)*)(?:(\.\*|\.x)|((?:[-_.]?[a-z]+(?![a-z])(?:[-_.]?\d+)?)*(?:\+[\w.]+)?))$/i.exec(
       part,
     );
   if (!match) return undefined;
-  const [, operator = "", release = "", suffix = "", wild] = match;
+  const [, operator = "", release = "", wild, suffix = ""] = match;
   const version = release + suffix;
   const numbers = release.split(".").map(Number);
   if (wild !== undefined) return operator === "!=" ? `!=${release}.*` : `==${release}.*`;

@@ -9,17 +9,17 @@ import {
   normalizeName,
   type Requirements,
 } from "./requirements.ts";
-import { lineOf, list, record, text } from "./values.ts";
+import { list, record, text } from "./values.ts";
 
 /**
  * The main dependencies of `[tool.poetry.dependencies]` as requirements;
- * optional ones only where an extra of `extras` names them. Throws BuildError
- * `pyproject_invalid` for a constraint that is none.
+ * optional ones only where an extra of `extras` names them. `lineOf` tells the
+ * line of a name. Throws BuildError `pyproject_invalid` for a constraint that is none.
  */
 export function poetryDependencies(
   table: Readonly<Record<string, unknown>>,
   file: string,
-  source: string,
+  lineOf: (words: string) => number,
   wanted: ReadonlySet<string> = new Set(),
 ): Requirements {
   const found = noRequirements();
@@ -29,7 +29,7 @@ export function poetryDependencies(
     for (const one of Array.isArray(value) ? value : [value]) {
       const given = typeof one === "string" ? { version: one } : record(one);
       if (given["optional"] === true && !wanted.has(normalizeName(name))) continue;
-      add(found, name, given, file, source);
+      add(found, name, given, file, lineOf);
     }
   }
   return found;
@@ -46,9 +46,9 @@ function add(
   name: string,
   given: Readonly<Record<string, unknown>>,
   file: string,
-  source: string,
+  lineOf: (words: string) => number,
 ): void {
-  const place = { folder: posix.dirname(file), file, line: lineOf(source, name) };
+  const place = { folder: posix.dirname(file), file, line: lineOf(name) };
   const extras = list(given["extras"]);
   const head = extras.length > 0 ? `${name}[${extras.join(",")}]` : name;
   const marker = [text(given["markers"]), pythonMarker(text(given["python"]))].filter((one) => one !== null);
@@ -70,7 +70,7 @@ function add(
       throw new BuildError(
         "plan",
         "pyproject_invalid",
-        `${file} asks for ${name} ${text(given["version"])}, which is no version.`,
+        `${file} asks for ${name} ${text(given["version"])?.slice(0, 200)}, which is no version.`,
         {
           hint: `Write a constraint such as ${name} = "^1.2" in line ${place.line} of ${file}.`,
         },
@@ -123,7 +123,9 @@ export function poetryLock(source: string, file: string): Pins {
     const found = (Array.isArray(files) ? files : [])
       .map((entry) => text(record(entry)["hash"]))
       .filter((hash) => hash !== null);
-    if (found.length > 0) hashes.set(key, [...(hashes.get(key) ?? []), ...found]);
+    const kept = hashes.get(key);
+    if (kept === undefined && found.length > 0) hashes.set(key, found);
+    else for (const hash of found) kept?.push(hash);
   }
   const constraints = [...versions].flatMap(([name, one]) =>
     one.size === 1 ? [`${name}==${[...one][0]}`] : [],

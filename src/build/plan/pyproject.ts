@@ -4,7 +4,7 @@ import { BuildError } from "../build.ts";
 import { poetryDependencies, poetryPython } from "./poetry.ts";
 import { normalizeName, requirementName, type Origin, type Requirements } from "./requirements.ts";
 import { readText } from "./text.ts";
-import { lineOf, list, record, text } from "./values.ts";
+import { lineFinder, list, record, text } from "./values.ts";
 
 /** What a build reads in a pyproject.toml. */
 export interface Pyproject {
@@ -65,6 +65,7 @@ function pyprojectOf(data: Readonly<Record<string, unknown>>, source: string, fi
   const tool = record(data["tool"]);
   const uv = record(tool["uv"]);
   const poetryTable = record(tool["poetry"]);
+  const lineOf = lineFinder(source);
   const dependencies = list(project["dependencies"]);
   const dynamic = list(project["dynamic"]);
   const buildSystem = "build-system" in data;
@@ -72,7 +73,7 @@ function pyprojectOf(data: Readonly<Record<string, unknown>>, source: string, fi
   const isPoetry = "poetry" in tool;
   const bare = !Array.isArray(project["dependencies"]);
   const poetry =
-    isPoetry && bare && "dependencies" in poetryTable ? poetryDependencies(said, file, source) : null;
+    isPoetry && bare && "dependencies" in poetryTable ? poetryDependencies(said, file, lineOf) : null;
   const main = [...dependencies, ...(poetry ? [...poetry.plain, ...poetry.fromSource] : [])];
   const name = text(project["name"]) ?? text(poetryTable["name"]);
   const requires = list(record(data["build-system"])["requires"]).map((one) => requirementName(one) ?? "");
@@ -81,7 +82,7 @@ function pyprojectOf(data: Readonly<Record<string, unknown>>, source: string, fi
     name: name === null ? null : normalizeName(name),
     dependencies,
     extras: byName({ ...record(poetryTable["extras"]), ...record(project["optional-dependencies"]) }),
-    groups: byName({ ...poetryGroups(poetryTable, file, source), ...record(data["dependency-groups"]) }),
+    groups: byName({ ...poetryGroups(poetryTable, file, lineOf), ...record(data["dependency-groups"]) }),
     poetry,
     isPoetry,
     main: new Set(main.map(requirementName).filter((one) => one !== undefined)),
@@ -95,28 +96,70 @@ function pyprojectOf(data: Readonly<Record<string, unknown>>, source: string, fi
     uvSettings: ["sources", "index", "override-dependencies", "constraint-dependencies", "workspace"].some(
       (key) => key in uv,
     ),
-    origins: poetry?.origins ?? originsOf(dependencies, source, file),
+    origins: poetry?.origins ?? originsOf(dependencies, file, lineOf),
   };
 }
 
 /**
  * What an extra or a group asks for, with the project's own extras that it names
- * (`all = ["name[server]"]`) filled in.
+ * (`all = ["name[server]"]`) filled in, each once.
  */
-export function expand(pyproject: Pyproject, requirements: readonly string[], depth = 0): string[] {
-  return requirements.flatMap((one) => {
-    if (pyproject.name === null || requirementName(one) !== pyproject.name || depth > 8) return [one];
-    const names = /\[([^\]]*)\]/.exec(one)?.[1]?.split(",") ?? [];
-    return names.flatMap((extra) =>
-      expand(pyproject, pyproject.extras.get(normalizeName(extra.trim())) ?? [], depth + 1),
-    );
-  });
+export function expand(pyproject: Pyproject, requirements: readonly string[]): string[] {
+  const found: string[] = [];
+  const filled = new Set<string>();
+  const open = requirements.toReversed();
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    const own = ownExtras(pyproject, one);
+    if (own === null) found.push(one);
+    for (const extra of own ?? []) {
+      if (filled.has(extra)) continue;
+      filled.add(extra);
+      for (const more of pyproject.extras.get(extra)?.toReversed() ?? []) open.push(more);
+    }
+  }
+  return found;
 }
 
-function originsOf(requirements: readonly string[], source: string, file: string): Origin[] {
+/** Tells whether an extra's or a group's lines lead to one of these distributions, by whatever extras of the project's own. */
+export function leadingTo(
+  pyproject: Pyproject,
+  distributions: readonly string[],
+): (lines: readonly string[]) => boolean {
+  const askedBy = new Map<string, string[]>();
+  const leading = new Set<string>();
+  const leads = (lines: readonly string[]): boolean =>
+    lines.some(
+      (one) =>
+        distributions.includes(requirementName(one) ?? "") ||
+        ownExtras(pyproject, one)?.some((extra) => leading.has(extra)),
+    );
+  for (const [extra, lines] of pyproject.extras) {
+    if (leads(lines)) leading.add(extra);
+    for (const own of lines.flatMap((one) => ownExtras(pyproject, one) ?? [])) {
+      const asking = askedBy.get(own);
+      if (asking) asking.push(extra);
+      else askedBy.set(own, [extra]);
+    }
+  }
+  for (const extra of leading) for (const asking of askedBy.get(extra) ?? []) leading.add(asking);
+  return leads;
+}
+
+/** The project's own extras that a requirement asks for; null for one of another project. */
+function ownExtras(pyproject: Pyproject, requirement: string): string[] | null {
+  if (pyproject.name === null || requirementName(requirement) !== pyproject.name) return null;
+  const names = /\[([^\][]*)\]/.exec(requirement)?.[1]?.split(",") ?? [];
+  return names.map((extra) => normalizeName(extra.trim()));
+}
+
+function originsOf(
+  requirements: readonly string[],
+  file: string,
+  lineOf: (words: string) => number,
+): Origin[] {
   return requirements.flatMap((one) => {
     const name = requirementName(one);
-    return name === undefined ? [] : [{ name, text: one, file, line: lineOf(source, one) }];
+    return name === undefined ? [] : [{ name, text: one, file, line: lineOf(one) }];
   });
 }
 
@@ -127,10 +170,10 @@ function byName(table: Readonly<Record<string, unknown>>): Map<string, readonly 
 function poetryGroups(
   poetry: Readonly<Record<string, unknown>>,
   file: string,
-  source: string,
+  lineOf: (words: string) => number,
 ): Record<string, readonly string[]> {
   const groups = Object.entries(record(poetry["group"])).map(([name, value]): [string, readonly string[]] => {
-    const found = poetryDependencies(record(record(value)["dependencies"]), file, source);
+    const found = poetryDependencies(record(record(value)["dependencies"]), file, lineOf);
     return [name, [...found.plain, ...found.fromSource]];
   });
   return Object.fromEntries(groups);

@@ -12,6 +12,11 @@ import {
 } from "./requirements.ts";
 import { readText } from "./text.ts";
 
+/** Files that one list may be spread over. */
+const MOST_FILES = 50;
+/** Far more than an index's resolver would ever finish. */
+const MOST_REQUIREMENTS = 20_000;
+
 /**
  * Reads a requirements file of a checkout (pip's format) without ever handing
  * the file itself to trusted uv, which builds editable paths whatever it is
@@ -32,8 +37,12 @@ async function readInto(
 ): Promise<void> {
   if (seen.has(file)) return;
   seen.add(file);
+  if (seen.size > MOST_FILES)
+    throw invalid(file, `is one of more than ${MOST_FILES} files that name each other`);
   const folder = posix.dirname(file);
   for (const { text: line, number } of logicalLines(await textOf(root, file))) {
+    if (found.plain.length + found.fromSource.length + found.constraints.length > MOST_REQUIREMENTS)
+      throw invalid(file, `brings the list to more than ${MOST_REQUIREMENTS} requirements`);
     const place = { folder, file, line: number };
     if (line.length > LONGEST_LINE) throw invalid(file, `has a line of more than ${LONGEST_LINE} characters`);
     const option = /^(-{1,2}[A-Za-z][\w-]*)(?:[ =]+|(?=\S)|$)(.*)$/.exec(line);

@@ -101,7 +101,9 @@ export function noteOrigin(
   const name = requirementName(requirement);
   if (name === undefined) return;
   found.origins.push({ name, text: requirement, file: place.file, line: place.line });
-  if (hashes.length > 0) found.hashes.set(name, [...(found.hashes.get(name) ?? []), ...hashes]);
+  const kept = found.hashes.get(name);
+  if (kept === undefined && hashes.length > 0) found.hashes.set(name, [...hashes]);
+  else for (const hash of hashes) kept?.push(hash);
 }
 
 /** A distribution's name as PEP 503 compares it. */
@@ -163,7 +165,7 @@ export function relocate(requirement: string, { folder, file, line }: Place): st
     return requirement;
   }
   const [path = "", marker = ""] = requirement.split(/(?=\s*;)/, 2);
-  const extras = /(\[[^\]]*\])$/.exec(path)?.[1] ?? "";
+  const extras = /(\[[^\][]*\])$/.exec(path)?.[1] ?? "";
   const bare = extras ? path.slice(0, -extras.length) : path;
   return `./${inside(folder, bare.trim(), file)}${extras}${marker}`;
 }

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { parse } from "smol-toml";
 import { BuildError } from "../build.ts";
 import { addRequirement, noRequirements, type Requirements } from "./requirements.ts";
-import { lineOf, list, record, text } from "./values.ts";
+import { lineFinder, list, record, text } from "./values.ts";
 
 /** What the header of a Python file declares (PEP 723). */
 export interface ScriptHeader {
@@ -37,11 +37,12 @@ export function scriptHeader(source: string, file: string): ScriptHeader | null 
   if ("dependencies" in data && list(data["dependencies"]).length !== [data["dependencies"]].flat().length)
     throw bad("has dependencies that are no list of texts");
   const found = noRequirements();
+  const lineOf = lineFinder(source);
   for (const requirement of list(data["dependencies"]))
     addRequirement(found, requirement, {
       folder: posix.dirname(file),
       file,
-      line: lineOf(source, requirement),
+      line: lineOf(requirement),
     });
   const uv = record(record(data["tool"])["uv"]);
   const unused = Object.keys(uv);
@@ -61,7 +62,11 @@ function blocksOf(lines: readonly string[]): string[][] {
     while (end < lines.length && /^#(?: |$)/.test(lines[end] ?? "")) end++;
     let close = end - 1;
     while (close > at && lines[close] !== "# ///") close--;
-    if (close === at) continue;
+    if (close === at) {
+      // Nothing closes it in these comments, nor any other that begins in them.
+      at = end - 1;
+      continue;
+    }
     found.push(
       lines.slice(at + 1, close).map((line) => (line.startsWith("# ") ? line.slice(2) : line.slice(1))),
     );

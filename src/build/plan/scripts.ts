@@ -16,6 +16,7 @@ export interface Script {
 
 const PROGRAM = /^([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)$/;
 const MOST = 50;
+const LONGEST = 500;
 
 /**
  * The console scripts of the project in `folder` (pyproject.toml's `[project]`
@@ -26,8 +27,9 @@ export async function consoleScripts(files: Survey, folder: string): Promise<Scr
   const at = (name: string): string => posix.normalize(posix.join(folder, name));
   const declared: { name: string; program: string; from: string }[] = [];
   const add = (from: string, name: string, program: string): void => {
-    const clean = program.replace(/\s*\[.*$/, "").replace(/\s+/g, "");
-    if (declared.length < MOST && PROGRAM.test(clean))
+    // Without the extras that it needs: `module:function [extra]`.
+    const clean = (program.split("[", 1)[0] ?? "").replace(/\s+/g, "");
+    if (declared.length < MOST && clean.length <= LONGEST && PROGRAM.test(clean))
       declared.push({ from, name: name.trim(), program: clean });
   };
   if (files.has(at("pyproject.toml"))) {

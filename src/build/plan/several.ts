@@ -7,8 +7,8 @@ const MOST = 12;
 
 /** Several servers in one repository, each with the command that deploys it. */
 export function severalServers(candidates: readonly Candidate[], source: string): BuildError {
-  const names = slugs(candidates);
   const shown = candidates.slice(0, MOST);
+  const names = slugs(shown);
   const commands = shown.map(
     ({ path }, i) =>
       `./offing deploy ${shellWord(source)} --server ${names[i]} --entrypoint ${shellWord(path)}`,

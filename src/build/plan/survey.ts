@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join, posix } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { codeOf } from "./code.ts";
 import { readText } from "./text.ts";
 
@@ -15,6 +16,8 @@ export interface Survey {
   text(path: string): Promise<string>;
   /** Its code without comments and the contents of strings. */
   code(path: string): Promise<string>;
+  /** Lets the rest of the program go on; to be called between files. Throws the signal's reason once that is aborted. */
+  turn(): Promise<void>;
 }
 
 const NO_CODE = new Set([
@@ -37,13 +40,14 @@ const MAX_PYTHON = 2000;
 /** Characters that are kept of all files together: what is past them is not looked at. */
 const MAX_TEXT = 32 * 1024 ** 2;
 
-export async function survey(root: string): Promise<Survey> {
+export async function survey(root: string, signal?: AbortSignal): Promise<Survey> {
   const files: string[] = [];
   const walk = async (folder: string): Promise<void> => {
     const entries = await readdir(join(root, folder), { withFileTypes: true });
     if (entries.some((entry) => entry.name === "pyvenv.cfg")) return;
     for (const entry of entries) {
       if (files.length >= MAX_FILES) return;
+      signal?.throwIfAborted();
       const path = posix.join(folder, entry.name);
       if (entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules")
         await walk(path);
@@ -72,13 +76,23 @@ export async function survey(root: string): Promise<Survey> {
       room -= found.length;
       return found;
     });
+  const turn = async (): Promise<void> => {
+    await setImmediate();
+    signal?.throwIfAborted();
+  };
   return {
     root,
     files,
     python,
     has: (path) => known.has(path),
     text,
-    code: (path) => cached(codes, path, async () => codeOf(await text(path))),
+    code: (path) =>
+      cached(codes, path, async () => {
+        const found = await text(path);
+        await turn();
+        return codeOf(found);
+      }),
+    turn,
   };
 }
 

@@ -15,8 +15,45 @@ export function list(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }
 
-/** The number, from 1, of the first line that has these words; 1 where none has. */
-export function lineOf(source: string, words: string): number {
-  const at = source.indexOf(words);
-  return at < 0 ? 1 : source.slice(0, at).split("\n").length;
+/** Characters that are looked at for the lines of one text; past them, lines are told no more. */
+const MOST_LOOKED = 16 * 1024 ** 2;
+/** As much of the words as is looked for. */
+const LONGEST_LOOKED = 100;
+
+/**
+ * Tells the number, from 1, of the line that has the words; 1 where none has. It
+ * looks on from where it found the last ones, then from the beginning: entries
+ * that are asked for in their order take time in proportion to the text.
+ */
+export function lineFinder(source: string): (words: string) => number {
+  let ends: number[] | undefined;
+  let from = 0;
+  let left = MOST_LOOKED;
+  const look = (words: string, start: number): number => {
+    const at = source.indexOf(words, start);
+    left -= (at < 0 ? source.length : at) - start;
+    return at;
+  };
+  return (words) => {
+    if (left <= 0) return 1;
+    const begin = words.slice(0, LONGEST_LOOKED);
+    let at = look(begin, from);
+    if (at < 0 && from > 0) at = look(begin, 0);
+    if (at < 0) return 1;
+    from = at;
+    ends ??= endsOf(source);
+    let [low, high] = [0, ends.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((ends[middle] ?? 0) < at) low = middle + 1;
+      else high = middle;
+    }
+    return low + 1;
+  };
+}
+
+function endsOf(source: string): number[] {
+  const found: number[] = [];
+  for (let at = source.indexOf("\n"); at >= 0; at = source.indexOf("\n", at + 1)) found.push(at);
+  return found;
 }

@@ -44,7 +44,8 @@ export async function checkout(
     .map(parseEntry)
     .filter((entry) => entry !== undefined);
   const environments = environmentsOf(all);
-  const entries = all.filter((entry) => !environments.some((path) => entry.path.startsWith(`${path}/`)));
+  const left = all.filter((entry) => isBelow(entry.path, environments));
+  const entries = left.length === 0 ? all : all.filter((entry) => !isBelow(entry.path, environments));
   for (const path of environments) {
     context.say(`${words(path)} is a committed virtual environment of another machine; it is left out`);
   }
@@ -90,12 +91,11 @@ export async function checkout(
   await mkdir(folder, { recursive: true });
   // An index of our own, so that two builds of one mirror do not meet.
   const env = { GIT_INDEX_FILE: join(context.work, "index"), GIT_WORK_TREE: folder };
-  const left = all.filter((entry) => !entries.includes(entry)).map(({ path }) => path);
   for (const { args, input } of [
     { args: ["read-tree", source.commit], input: undefined },
     {
       args: ["update-index", "-z", "--force-remove", "--stdin"],
-      input: left.map((path) => `${path}\0`).join(""),
+      input: left.map(({ path }) => `${path}\0`).join(""),
     },
     { args: ["checkout-index", "--all", "--force", `--prefix=${folder}/`], input: undefined },
   ]) {
@@ -144,7 +144,7 @@ async function pointersOf(entries: readonly Entry[], folder: string): Promise<st
  * Folders that are virtual environments: `pyvenv.cfg` is in them, or installed
  * packages where an environment has them. Outermost ones only.
  */
-function environmentsOf(entries: readonly Entry[]): string[] {
+function environmentsOf(entries: readonly Entry[]): ReadonlySet<string> {
   const found = new Set<string>();
   for (const { path } of entries) {
     const folder = /^(.+?)\/(?:pyvenv\.cfg$|lib\/python3\.\d+\/site-packages\/|Lib\/site-packages\/)/.exec(
@@ -152,7 +152,15 @@ function environmentsOf(entries: readonly Entry[]): string[] {
     )?.[1];
     if (folder !== undefined && folder !== "") found.add(folder);
   }
-  return [...found].filter((path) => ![...found].some((other) => path.startsWith(`${other}/`)));
+  return new Set([...found].filter((path) => !isBelow(path, found)));
+}
+
+/** Whether a path lies in one of these folders. */
+function isBelow(path: string, folders: ReadonlySet<string>): boolean {
+  if (folders.size === 0) return false;
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1))
+    if (folders.has(path.slice(0, at))) return true;
+  return false;
 }
 
 function escapes(path: string, target: string): BuildError {

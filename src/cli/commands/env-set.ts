@@ -3,14 +3,18 @@ import { buffer } from "node:stream/consumers";
 import { type Command, text } from "../command.ts";
 import { serverOf, UsageError } from "../context.ts";
 import { readDotenv } from "../dotenv.ts";
+import { hidden } from "../hidden.ts";
 import { printJson, say } from "../output.ts";
+
+/** What stands in our hints in the place of a value, and in documents of others. */
+const PLACEHOLDER = /^(VALUE|…|\.\.\.|<[^<>]*>)$/;
 
 /** `KEY=-` and lines of a file are as flyctl's `secrets set` and `secrets import` have them. */
 export const envSet: Command = {
   name: "env set",
   usage: "SERVER [KEY=VALUE… | KEY=-]",
   summary:
-    "Set variables for the next build; KEY=- reads the value, --from-file - KEY=VALUE lines, from stdin",
+    "Set variables for the next build; KEY=- asks for the value or reads it from stdin, --from-file - KEY=VALUE lines",
   args: [1, 300],
   flags: { "from-file": { type: "string" }, create: { type: "boolean" } },
   async run({ cli, args, flags }) {
@@ -30,7 +34,8 @@ async function readVariables(
   pairs: readonly string[],
   file: string | undefined,
 ): Promise<Record<string, string>> {
-  const variables: Record<string, string> = file === undefined ? {} : readDotenv(await contentOf(file));
+  const variables = Object.create(null) as Record<string, string>;
+  if (file !== undefined) Object.assign(variables, readDotenv(await contentOf(file)));
   let stdin = file === "-";
   for (const [index, pair] of pairs.entries()) {
     const cut = pair.indexOf("=");
@@ -38,8 +43,17 @@ async function readVariables(
     if (cut < 1) throw new UsageError(`argument ${index + 2} is not KEY=VALUE`);
     const name = pair.slice(0, cut);
     const value = pair.slice(cut + 1);
+    if (PLACEHOLDER.test(value)) {
+      throw new UsageError(
+        `${name}=${value} is a hint's placeholder: give the real value, or ${name}=- to be asked for it`,
+      );
+    }
     if (value !== "-") {
       variables[name] = value;
+      continue;
+    }
+    if (process.stdin.isTTY && file !== "-") {
+      variables[name] = await hidden(name);
       continue;
     }
     if (stdin) throw new UsageError("stdin can be read once");

@@ -1,6 +1,8 @@
 import { BuildError } from "../../build/build.ts";
 import type { Inspected, InspectRequest, Inspector } from "../../build/ports.ts";
 import { messageOf } from "../../lib/log.ts";
+import { printable } from "../../lib/printable.ts";
+import type { Mask } from "../../runner/mask.ts";
 import { type Isolation, type Runner, StartError } from "../../runner/runner.ts";
 import { discover } from "../../upstream/discover.ts";
 import type { Pools } from "../../upstream/pool.ts";
@@ -13,6 +15,8 @@ export interface Inspection {
   readonly server: string;
   /** The command that builds the same source again. */
   readonly again: string;
+  /** Puts a variable's name in the place of its value. */
+  mask(): Promise<Mask>;
 }
 
 export interface InspectorOptions {
@@ -45,11 +49,12 @@ export function createInspector(options: InspectorOptions): Inspector & { close(
       });
       try {
         const signal = AbortSignal.any([request.signal, lease.lost]);
-        const problems: string[] = [];
+        const found: string[] = [];
         const manifest = await discover(pools.at(lease.address), {
           signal,
-          onProblem: ({ method, message }) => problems.push(`${method} could not be read whole: ${message}`),
+          onProblem: ({ method, message }) => found.push(`${method} could not be read whole: ${message}`),
         });
+        const problems = await told(inspection, found);
         const timer = setTimeout(() => {
           kept.delete(timer);
           lease.release();
@@ -60,13 +65,13 @@ export function createInspector(options: InspectorOptions): Inspector & { close(
         lease.release();
         if (request.signal.aborted) throw error;
         const lost = lease.lost.aborted ? ` (${messageOf(lease.lost.reason)})` : "";
+        const [cause] = await told(inspection, [`${messageOf(error)}${lost}`]);
         throw new BuildError(
           "inspect",
           "discovery_failed",
-          `the server started, but did not say what it offers: ${messageOf(error)}${lost}`,
+          `the server started, but did not say what it offers: ${cause}`,
           {
             hint: `a lifespan or middleware of the server may be failing; its log is in: ./offing logs ${inspection.server}`,
-            cause: error,
           },
         );
       }
@@ -79,6 +84,21 @@ export function createInspector(options: InspectorOptions): Inspector & { close(
       kept.clear();
     },
   };
+}
+
+/** Problems and characters of each that a build keeps of what a server said about itself. */
+const MOST = 20;
+const LONGEST = 2000;
+
+/** The server's own words as they may be kept with the build: few, short, and with no value of a variable. */
+async function told(inspection: Inspection, words: readonly string[]): Promise<string[]> {
+  if (words.length === 0) return [];
+  const mask = await inspection.mask();
+  const few = words.slice(0, MOST).map((each) => {
+    const masked = printable(mask(each), true);
+    return masked.length > LONGEST ? `${masked.slice(0, LONGEST)} …` : masked;
+  });
+  return words.length > MOST ? [...few, `and ${words.length - MOST} more problems like these`] : few;
 }
 
 function startFailure(error: unknown, inspection: Inspection, isolation: Isolation): unknown {
@@ -104,8 +124,9 @@ function hintOf(error: StartError, inspection: Inspection, isolation: Isolation)
         "read it with a default, so that the code also starts without it."
       );
     }
-    const values = error.missing.map((name) => `${name}=…`).join(" ");
-    return `Set it: ./offing env set ${server} ${values}\nThen deploy again: ${again}`;
+    const values = error.missing.map((name) => `${name}=VALUE`).join(" ");
+    const asked = `${error.missing[0]}=- to be asked for it, so that it stays out of the shell's history`;
+    return `Set it: ./offing env set ${server} ${values}\n(or ${asked})\nThen deploy again: ${again}`;
   }
   const hint = error.hint?.replace(/(\.\/offing [a-z ]+) SERVER\b/g, `$1 ${server}`) ?? null;
   if (error.code !== "connection_failed") return hint;

@@ -19,6 +19,8 @@ export interface BuildLog {
   event(event: BuildEvent): Promise<void>;
   line(line: Line): void;
   failStep(step: string): Promise<void>;
+  /** The step that was started last. */
+  readonly running: string;
   flush(): Promise<void>;
 }
 
@@ -38,6 +40,7 @@ export async function openBuildLog(
     .executeTakeFirst();
   let seq = BigInt(last?.seq ?? 0);
   let pending: Line[] = [];
+  let running = "source";
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
 
@@ -79,10 +82,14 @@ export async function openBuildLog(
   return {
     flush,
     line: push,
+    get running() {
+      return running;
+    },
     async event(event) {
       if (event.type === "line") return push(event);
       await flush();
       if (event.type === "started") {
+        running = event.step;
         const started = {
           status: "running" as const,
           started_at: new Date(event.at),

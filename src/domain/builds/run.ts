@@ -1,6 +1,7 @@
 import { type Artifact, BuildError, type BuildEvent, type BuildRequest } from "../../build/build.ts";
 import { messageOf } from "../../lib/log.ts";
 import type { Manifest } from "../../mcp/manifest.ts";
+import type { Tx } from "../../store/database.ts";
 import { storableJson } from "../../store/storable.ts";
 import type { StoredSource } from "../../store/tables.ts";
 import type { Context } from "../context.ts";
@@ -74,8 +75,25 @@ export async function runBuild(
   }
 }
 
-async function claim(ctx: Context, organization: string, build: string) {
-  return ctx.db
+function claim(ctx: Context, organization: string, build: string) {
+  return ctx.db.transaction().execute(async (tx) => {
+    // With the server locked: a set that is replaced before a build took it is forgotten at once.
+    await tx
+      .selectFrom("servers as s")
+      .innerJoin("builds as b", (join) =>
+        join.onRef("b.organization", "=", "s.organization").onRef("b.server", "=", "s.id"),
+      )
+      .select("s.id")
+      .where("b.organization", "=", organization)
+      .where("b.id", "=", build)
+      .forShare("s")
+      .execute();
+    return take(ctx, tx, organization, build);
+  });
+}
+
+function take(ctx: Context, tx: Tx, organization: string, build: string) {
+  return tx
     .updateTable("builds")
     .set((e) => ({
       status: "building",
@@ -165,7 +183,7 @@ async function fail(
   if (known === undefined)
     ctx.log.error("a build failed in a way we did not foresee", { build, error: messageOf(error) });
   const failure = {
-    step: known?.step ?? "source",
+    step: known?.step ?? log.running,
     code: known?.code ?? "internal",
     message: known?.message ?? `something went wrong here: ${messageOf(error)}`,
     traceback: known?.traceback ?? null,

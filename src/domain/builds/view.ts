@@ -34,7 +34,8 @@ export async function viewBuilds(
         join
           .onRef("m.organization", "=", "b.organization")
           .onRef("m.server", "=", "b.server")
-          .onRef("m.artifact", "=", "b.artifact"),
+          .onRef("m.artifact", "=", "b.artifact")
+          .onRef("m.scope", "=", "b.scope"),
       )
       .leftJoin("artifacts as a", (join) =>
         join.onRef("a.organization", "=", "b.organization").onRef("a.digest", "=", "b.artifact"),
@@ -43,7 +44,6 @@ export async function viewBuilds(
       .select(["s.slug", "o.slug as organization_slug", "m.manifest"])
       .select(sql<string | null>`a.detail->>'entrypoint'`.as("artifact_entrypoint"))
       .select(sql<string | null>`a.detail->>'object'`.as("artifact_object"))
-      .distinctOn("b.id")
       .where("b.organization", "=", organization)
       .where("b.id", "in", ids)
       .orderBy("b.id")

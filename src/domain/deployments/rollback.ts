@@ -1,17 +1,20 @@
 import { OffingError } from "../../contract/errors.ts";
 import type { Output } from "../../contract/route.ts";
 import type { Routes } from "../../contract/routes.ts";
+import type { Tx } from "../../store/database.ts";
+import { deployCommand } from "../builds/command.ts";
 import { notFound } from "../authorize.ts";
 import { actorId, type Context } from "../context.ts";
 import { getServer } from "../registry/get-server.ts";
-import { loadServer } from "../servers/load.ts";
+import { type LoadedServer, loadServer } from "../servers/load.ts";
 import { write } from "../write.ts";
 
 /**
  * Makes the live deployment select the artifact of an earlier build: the named
- * one, or the one that was live before. No rebuild; calls that run end where
- * they began. The variables stay as they are: a secret that was replaced is not
- * brought back with old code.
+ * one, or the last one that was live before with another artifact. No rebuild;
+ * calls that run end where they began. The variables stay as they are: a secret
+ * that was replaced is not brought back with old code, so that a build of the
+ * artifact that is live has nothing to go back to.
  */
 export async function rollback(
   ctx: Context,
@@ -40,18 +43,26 @@ export async function rollback(
       .where("deployment", "=", live.id);
     query =
       input.build === undefined
-        ? query.where("build", "!=", live.build)
+        ? query.where("artifact", "!=", live.artifact)
         : query.where("build", "=", input.build);
     const earlier = await query.orderBy("seq", "desc").executeTakeFirst();
     if (earlier === undefined) {
       if (input.build !== undefined) throw notFound("build that was live on this server,", input.build);
       throw new OffingError(
         "precondition",
-        `${server.slug} has had one live build only, so there is nothing to go back to`,
+        `every build that was live on ${server.slug} has the artifact that is live now, so there is nothing to go back to: a rollback leaves the variables as they are`,
+        { hint: await variablesHint(tx, server) },
       );
     }
     if (earlier.build === live.build)
       throw new OffingError("conflict", `build ${live.build} is live already`);
+    if (earlier.artifact === live.artifact) {
+      throw new OffingError(
+        "precondition",
+        `build ${earlier.build} has the artifact that is live now, so a rollback to it changes nothing: it leaves the variables as they are`,
+        { hint: await variablesHint(tx, server) },
+      );
+    }
     await tx
       .updateTable("deployments")
       .set({ artifact: earlier.artifact, build: earlier.build, updated_at: new Date(ctx.clock.now()) })
@@ -78,4 +89,9 @@ export async function rollback(
     await change("server", server.id);
   });
   return getServer(ctx, input);
+}
+
+/** What brings other values back: only a build takes them. */
+async function variablesHint(tx: Tx, server: LoadedServer): Promise<string> {
+  return `where a variable is what is wrong, set it again: ./offing env set ${server.slug} KEY=VALUE\nThen deploy: ${await deployCommand(tx, server)}`;
 }

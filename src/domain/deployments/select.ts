@@ -4,10 +4,9 @@ import { newId } from "../../lib/ids.ts";
 import type { Manifest } from "../../mcp/manifest.ts";
 import type { Context } from "../context.ts";
 import { storableJson } from "../../store/storable.ts";
-import { branchOf } from "../variables/environment.ts";
 import { write } from "../write.ts";
 import { previewSlug } from "./preview-slug.ts";
-import { isPreview } from "./scope.ts";
+import { branchOf } from "./scope.ts";
 
 /**
  * Ends a build: keeps its artifact and manifest and moves the deployment's
@@ -26,7 +25,7 @@ export async function selectArtifact(
       .where("organization", "=", organization)
       .where("id", "=", build)
       .where("status", "=", "building")
-      .returning(["server", "ref", "requested_by", "variable_set"])
+      .returning(["server", "ref", "scope", "requested_by", "variable_set"])
       .executeTakeFirst();
     if (row === undefined)
       throw new BuildError("select", "canceled", "the build was canceled before its artifact was selected");
@@ -38,7 +37,9 @@ export async function selectArtifact(
       .forNoKeyUpdate()
       .executeTakeFirstOrThrow();
     const branch = branchOf(row.ref);
-    if (server.default_branch === null && branch !== null) {
+    // What was inspected is what serves: its scope, and the set that the build took, not the newest one.
+    const scope = row.scope === "preview" ? "preview" : "production";
+    if (server.default_branch === null && branch !== null && scope === "production") {
       await tx
         .updateTable("servers")
         .set({ default_branch: branch })
@@ -46,11 +47,11 @@ export async function selectArtifact(
         .where("id", "=", server.id)
         .execute();
     }
-    const preview = isPreview(branch, server.default_branch);
-    const slug = preview ? await previewSlug(tx, { organization, server: server.id, branch }) : "live";
-    const scope = preview ? "preview" : "production";
-    // What was inspected is what serves: the set that the build took, not the newest one.
-    const variables = preview ? null : row.variable_set;
+    const slug =
+      scope === "preview" && branch !== null
+        ? await previewSlug(tx, { organization, server: server.id, branch })
+        : "live";
+    const variables = scope === "preview" ? null : row.variable_set;
 
     await tx
       .insertInto("artifacts")

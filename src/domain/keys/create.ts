@@ -5,12 +5,17 @@ import { actorId, type Context } from "../context.ts";
 import { write } from "../write.ts";
 import { newKeySecret } from "./secret.ts";
 
-/** A new key of the actor, or of a service account of the organization (admins). The key is returned once. */
+/** A new key of the actor, or of a service account of the organization (admins). The key is returned once. What a web session made would outlast it, so it makes none. */
 export async function createKey(
   ctx: Context,
   input: { organization: string; label: string; serviceAccount?: string | undefined },
 ): Promise<{ id: string; key: string }> {
   const organization = inOrganization(ctx, input.organization);
+  if (ctx.proof?.kind === "web_session") {
+    throw new OffingError("forbidden", "a key is made with a key, not from a signed-in browser", {
+      hint: "run: ./offing keys create",
+    });
+  }
   const principal = await owner(ctx, organization, input.serviceAccount);
   const id = newId("key", ctx.clock.now());
   const { key, hash, prefix } = newKeySecret();

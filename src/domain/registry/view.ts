@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Server } from "../../contract/schemas.ts";
 import type { StoredBuildError } from "../../store/tables.ts";
+import { may } from "../authorize.ts";
 import type { Context } from "../context.ts";
 import { endpointUrl } from "../servers/endpoint.ts";
 import type { LoadedServer } from "../servers/load.ts";
@@ -61,10 +62,7 @@ export async function viewServers(ctx: Context, servers: readonly LoadedServer[]
             id: last.id,
             status: last.status,
             createdAt: last.created_at.toISOString(),
-            commit: last.commit,
-            subject: last.subject,
-            error: briefly(last.error as StoredBuildError | null),
-            warnings: last.warnings,
+            ...(may(ctx, server, "logs") ? contentOf(last) : withheld),
           }
         : null,
       createdAt: server.createdAt.toISOString(),
@@ -72,6 +70,19 @@ export async function viewServers(ctx: Context, servers: readonly LoadedServer[]
   });
 }
 
-function briefly(error: StoredBuildError | null): { step: string; message: string } | null {
-  return error && { step: error.step, message: error.message };
+/** What a build says of the code: for those only who may read builds. */
+function contentOf(build: {
+  commit: string | null;
+  subject: string | null;
+  error: unknown;
+  warnings: string[];
+}) {
+  const error = build.error as StoredBuildError | null;
+  return {
+    commit: build.commit,
+    subject: build.subject,
+    error: error && { step: error.step, message: error.message },
+    warnings: build.warnings,
+  };
 }
+const withheld = { commit: null, subject: null, error: null, warnings: [] };

@@ -1,6 +1,6 @@
 import { newId } from "../../lib/ids.ts";
 import type { Permission } from "../../policy/permissions.ts";
-import { mayDiscover, requirePermission, requireRole } from "../authorize.ts";
+import { may, requirePermission, requireRole } from "../authorize.ts";
 import { actorId, type Context } from "../context.ts";
 import type { Write } from "../write.ts";
 
@@ -20,7 +20,7 @@ export async function findOrMakeServer(
       .where("slug", "=", slug)
       .executeTakeFirst();
   const found = await find();
-  if (found && mayDiscover(ctx, found)) {
+  if (found && may(ctx, found, "discover")) {
     requirePermission(ctx, found, permission);
     return found.id;
   }

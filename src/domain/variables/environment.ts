@@ -1,6 +1,6 @@
 import type { Services } from "../context.ts";
 import { previewSlug } from "../deployments/preview-slug.ts";
-import { isPreview } from "../deployments/scope.ts";
+import { branchOf } from "../deployments/scope.ts";
 import { baseUrl } from "../servers/endpoint.ts";
 import type { StoredSource } from "../../store/tables.ts";
 import { openSet } from "./sets.ts";
@@ -33,29 +33,25 @@ async function platformVariables(
   { db, publicUrl }: Pick<Services, "db" | "publicUrl">,
   target: Target,
 ): Promise<Record<string, string>> {
-  const builds = await db
+  // The last build that made this artifact, else the one that inspects it now.
+  const build = await db
     .selectFrom("builds as b")
     .innerJoin("servers as s", (join) =>
       join.onRef("s.organization", "=", "b.organization").onRef("s.id", "=", "b.server"),
     )
     .innerJoin("organizations as o", "o.id", "b.organization")
-    .select(["b.commit", "b.ref", "b.source", "s.slug", "s.default_branch", "o.slug as organization"])
+    .select(["b.commit", "b.ref", "b.source", "s.slug", "o.slug as organization"])
     .where("b.organization", "=", target.organization)
     .where("b.server", "=", target.server)
-    // The last build that made this artifact, else the one that inspects it now.
+    .where("b.scope", "=", target.scope)
     .where((e) => e.or([e("b.artifact", "=", target.artifact), e("b.status", "=", "building")]))
     .orderBy("b.artifact", (order) => order.asc().nullsLast())
     .orderBy("b.id", "desc")
-    .limit(100)
-    .execute();
-  const preview = target.scope === "preview";
-  const build = builds.find(
-    ({ ref, default_branch }) => isPreview(branchOf(ref), default_branch) === preview,
-  );
+    .executeTakeFirst();
   if (build === undefined) return {};
   const branch = branchOf(build.ref);
   const deployment =
-    preview && branch !== null
+    target.scope === "preview" && branch !== null
       ? await previewSlug(db, { organization: target.organization, server: target.server, branch })
       : "live";
   const source = build.source as StoredSource;
@@ -64,9 +60,4 @@ async function platformVariables(
     ...(build.commit === null ? {} : { FASTMCP_CLOUD_GIT_COMMIT_SHA: build.commit }),
     FASTMCP_CLOUD_GIT_REPO: source.kind === "git" ? source.url.replace(/\.git$/, "") : source.name,
   };
-}
-
-/** The branch of a ref; null for a tag, a commit or none. */
-export function branchOf(ref: string | null): string | null {
-  return ref?.startsWith("refs/heads/") ? ref.slice("refs/heads/".length) : null;
 }

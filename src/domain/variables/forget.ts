@@ -27,6 +27,7 @@ export async function forgetVariableSets({ db, clock }: Services): Promise<void>
               .select("d.id")
               .whereRef("d.organization", "=", "s.organization")
               .whereRef("d.server", "=", "s.server")
+              .whereRef("d.scope", "=", "s.scope")
               .where((e) =>
                 e.or([e("d.variable_set", "=", sql<string>`s.id`), e("d.updated_at", ">", before)]),
               ),

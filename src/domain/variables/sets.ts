@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { OffingError } from "../../contract/errors.ts";
 import { variableLimits } from "../../contract/variables.ts";
 import { newId } from "../../lib/ids.ts";
@@ -17,42 +18,53 @@ export async function newestSet(
   db: Db | Tx,
   at: { organization: string; server: string; scope: Scope },
 ): Promise<string | undefined> {
-  const row = await db
+  return (await selectNewest(db, at).executeTakeFirst())?.id;
+}
+
+/** The same as a query, for a statement that reads on from there. */
+export function selectNewest(db: Db | Tx, at: { organization: string; server: string; scope: Scope }) {
+  return db
     .selectFrom("variable_sets")
     .select("id")
     .where("organization", "=", at.organization)
     .where("server", "=", at.server)
     .where("scope", "=", at.scope)
     .orderBy("seq", "desc")
-    .executeTakeFirst();
-  return row?.id;
+    .limit(1);
 }
 
-/** The plain values of a set. Throws when one of them cannot be opened: the keyring is not the one that sealed it. */
+/** The plain values of a set. Throws `unavailable` when it is gone, or when the keyring is not the one that sealed it. */
 export async function openSet(
   { db, secrets }: Pick<Services, "db" | "secrets">,
   organization: string,
   set: string,
 ): Promise<Record<string, string>> {
+  // One statement: a set that is forgotten between two would look like one without variables.
   const rows = await db
-    .selectFrom("variables as v")
-    .innerJoin("variable_sets as s", (join) =>
-      join.onRef("s.organization", "=", "v.organization").onRef("s.id", "=", "v.variable_set"),
+    .selectFrom("variable_sets as s")
+    .leftJoin("variables as v", (join) =>
+      join.onRef("v.organization", "=", "s.organization").onRef("v.variable_set", "=", "s.id"),
     )
     .select(["v.name", "v.sealed", "s.server", "s.scope"])
-    .where("v.organization", "=", organization)
-    .where("v.variable_set", "=", set)
+    .where("s.organization", "=", organization)
+    .where("s.id", "=", set)
     .orderBy("v.name")
     .execute();
+  if (rows.length === 0) {
+    throw new OffingError("unavailable", `the set of variables ${set} is not there any more`, {
+      hint: "deploy the server again: the build takes its newest variables",
+    });
+  }
   return Object.fromEntries(
-    rows.map(({ name, sealed, server, scope }) => {
+    rows.flatMap(({ name, sealed, server, scope }) => {
+      if (name === null || sealed === null) return [];
       const plain = secrets.open(contextOf(organization, server, scope, name), sealed);
       if (plain === undefined) {
         throw new OffingError("unavailable", `the variable ${name} was sealed with a key that is not here`, {
           hint: "restore the keyring of this program, or set the variable again and deploy",
         });
       }
-      return [name, plain.toString()];
+      return [[name, plain.toString()]];
     }),
   );
 }
@@ -106,15 +118,46 @@ export async function makeSet(
   }));
   if (rows.length > 0) await tx.insertInto("variables").values(rows).execute();
   await requireBounds(tx, organization, id);
+  if (before !== undefined) await forgetUntaken(tx, organization, before);
 }
 
-/** A sealed value is longer than the plain one by a constant, so its length bounds it. */
+/** A set that was replaced before any build took it is of no use. A build takes its own with the server locked. */
+async function forgetUntaken(tx: Tx, organization: string, set: string): Promise<void> {
+  await tx
+    .deleteFrom("variable_sets as s")
+    .where("s.organization", "=", organization)
+    .where("s.id", "=", set)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("deployments as d")
+            .select("d.id")
+            .whereRef("d.organization", "=", "s.organization")
+            .whereRef("d.variable_set", "=", "s.id"),
+        ),
+      ),
+    )
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("builds as b")
+            .select("b.id")
+            .whereRef("b.organization", "=", "s.organization")
+            .whereRef("b.variable_set", "=", "s.id")
+            .where("b.status", "in", ["queued", "building"]),
+        ),
+      ),
+    )
+    .execute();
+}
+
+/** A sealed value is longer than the plain one by a constant, so its length bounds it. A name is ASCII. */
 async function requireBounds(tx: Tx, organization: string, set: string): Promise<void> {
   const all = await tx
     .selectFrom("variables")
     .select(({ fn }) => [
       fn.countAll<string>().as("names"),
-      fn.sum<string>(fn<number>("length", ["sealed"])).as("bytes"),
+      sql<string | null>`sum(length(sealed) + length(name))`.as("bytes"),
     ])
     .where("organization", "=", organization)
     .where("variable_set", "=", set)

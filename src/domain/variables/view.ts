@@ -3,7 +3,7 @@ import type { Variable } from "../../contract/schemas.ts";
 import { deployCommand } from "../builds/command.ts";
 import type { Context } from "../context.ts";
 import type { LoadedServer } from "../servers/load.ts";
-import { newestSet } from "./sets.ts";
+import { selectNewest } from "./sets.ts";
 
 export type VariableView = z.output<typeof Variable>;
 
@@ -13,8 +13,8 @@ export async function viewVariables(
   server: Pick<LoadedServer, "organization" | "id">,
 ): Promise<VariableView[]> {
   const { organization } = server;
-  const set = await newestSet(ctx.db, { organization, server: server.id, scope: "production" });
-  if (set === undefined) return [];
+  // In one statement: the set that is the newest now may be forgotten as the next one is made.
+  const newest = selectNewest(ctx.db, { organization, server: server.id, scope: "production" });
   const rows = await ctx.db
     .selectFrom("variables as v")
     .leftJoin("users as u", "u.id", "v.updated_by")
@@ -23,7 +23,7 @@ export async function viewVariables(
     )
     .select(["v.name", "v.updated_at", "v.updated_by", "u.name as user_name", "a.slug as account_slug"])
     .where("v.organization", "=", organization)
-    .where("v.variable_set", "=", set)
+    .where("v.variable_set", "=", newest)
     .orderBy("v.name")
     .execute();
   return rows.map((row) => ({

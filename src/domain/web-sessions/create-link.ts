@@ -46,5 +46,6 @@ export async function createSignInLink(
       .execute();
     audit("sign_in_link.create", id, { user: actor.id, key: proof.key });
   });
-  return { url: `${ctx.publicUrl()}/sign-in?token=${secret}`, expiresAt: expires.toISOString() };
+  // After the #, where no request line carries it: proxies keep those.
+  return { url: `${ctx.publicUrl()}/sign-in#token=${secret}`, expiresAt: expires.toISOString() };
 }

@@ -45,7 +45,10 @@ export async function signIn(services: Services, token: string): Promise<OpenedW
       .where("used_at", "is", null)
       .returning("id")
       .executeTakeFirst();
-    if (used === undefined) throw refused("this sign-in link was used already; each opens once");
+    if (used === undefined)
+      throw refused(
+        "this sign-in link was used already, or ended by signing out everywhere; each opens once",
+      );
     await tx
       .insertInto("web_sessions")
       .values({

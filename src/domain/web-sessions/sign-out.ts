@@ -2,8 +2,9 @@ import type { Services } from "../context.ts";
 import { actorOf } from "../principals/actor.ts";
 import { write } from "../write.ts";
 import { findWebSession } from "./find.ts";
+import { signOutEverywhere } from "./sign-out-everywhere.ts";
 
-/** Ends the session of a cookie's secret, or every one of its user in that organization. Without one, nothing is to do. */
+/** Ends the session of a cookie's secret, or all that its user has open in that organization. Without one, nothing is to do. */
 export async function signOut(
   services: Services,
   secret: string,
@@ -13,13 +14,16 @@ export async function signOut(
   if (session === undefined) return;
   const { organization, user } = session;
   const ctx = { ...services, actor: await actorOf(services, session.principal), proof: session.proof };
+  if (everywhere) return void (await signOutEverywhere(ctx, { organization }));
   await write(ctx, organization, async ({ tx, audit }) => {
-    let ending = tx
+    const ended = await tx
       .updateTable("web_sessions")
       .set({ ended_at: new Date(ctx.clock.now()) })
       .where("organization", "=", organization)
-      .where("ended_at", "is", null);
-    ending = everywhere ? ending.where("user", "=", user) : ending.where("id", "=", session.id);
-    for (const { id } of await ending.returning("id").execute()) audit("web_session.end", id, { user });
+      .where("id", "=", session.id)
+      .where("ended_at", "is", null)
+      .returning("id")
+      .executeTakeFirst();
+    if (ended !== undefined) audit("web_session.end", ended.id, { user });
   });
 }

@@ -27,6 +27,8 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
   /** The memory limit was reached. */
   readonly memory: boolean;
+  /** The layer tells the signal of what ran in it as the code 128 and its number, as a shell does. */
+  readonly relayed: boolean;
 }
 
 /** A process tree in its cell. */
@@ -125,7 +127,10 @@ export async function launch(machine: Machine, cell: Cell, name: string): Promis
       killGroup(child);
       const removed = cgroup === null ? Promise.resolve() : cgroup.remove();
       const closed = new Promise<void>((done) => child.once("close", () => done()));
-      Promise.all([removed, closed]).then(() => resolve({ code, signal, memory }), reject);
+      Promise.all([removed, closed]).then(
+        () => resolve({ code, signal, memory, relayed: machine.layer === "bwrap" }),
+        reject,
+      );
     });
   });
   ended.catch(() => {});

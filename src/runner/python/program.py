@@ -12,6 +12,10 @@ import json
 import os
 import sys
 
+# What a pipe takes without a reader, in bytes, and so much of it for each of the words, in characters.
+LONGEST = 60_000
+LONGEST_WORDS = 4000
+
 
 def main():
     config, tell = json.loads(sys.argv[1]), int(sys.argv[2])
@@ -27,14 +31,28 @@ def main():
     try:
         run(config, place, standard)
     except explain.Failure as failure:
-        os.write(tell, json.dumps(failure.told()).encode()[:60000])
+        say(tell, failure.told())
         raise
     except BaseException as error:
-        failure = explain.explain(error, config["code"], f"running {config['program'] or config['entrypoint']}")
-        # An exit code alone says less than the lines that the program printed.
-        if failure.missing or not isinstance(error, (SystemExit, KeyboardInterrupt)):
-            os.write(tell, json.dumps(failure.told()).encode()[:60000])
+        ended = isinstance(error, KeyboardInterrupt) or isinstance(error, SystemExit) and error.code in (None, 0)
+        if not ended:
+            failure = explain.explain(error, config["code"], f"running {config['program'] or config['entrypoint']}")
+            # An exit code alone says less than the lines that the program printed.
+            if failure.missing or not isinstance(error, SystemExit):
+                say(tell, failure.told())
         raise
+
+
+def say(tell, told):
+    """Writes it whole, the end of a long traceback only: nobody reads before this process has ended."""
+    told = {key: value[:LONGEST_WORDS] if isinstance(value, str) and key != "traceback" else value
+            for key, value in told.items()}
+    while True:
+        data = json.dumps(told, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        if len(data) <= LONGEST or not told["traceback"]:
+            break
+        told["traceback"] = told["traceback"][len(told["traceback"]) // 2 + 1 :]
+    os.write(tell, data)
 
 
 def run(config, place, standard):

@@ -1,10 +1,10 @@
 """Serves the MCP server of an artifact over streamable HTTP at /mcp.
 
 Standard input: one JSON line, `{"code", "entrypoint", "object", "pythonPath",
-"program", "argv", "startMs", "processes", "sessions", "memoryMb"}`. Descriptor
-6 is the listening socket, descriptor 3 the control channel: JSON lines out
-(`ready`, `failed`, `line`), and in (`stop`). Standard library only, and what
-the server's own environment has.
+"program", "argv", "startMs", "processes", "silentMs", "sessions", "memoryMb"}`.
+Descriptor 6 is the listening socket, descriptor 3 the control channel: JSON
+lines out (`ready`, `failed`, `line`), and in (`stop`). Standard library only,
+and what the server's own environment has.
 
 A program without a server object is served by a bridge. This program then
 becomes it by starting itself again, so that nothing of the half-loaded code
@@ -23,7 +23,8 @@ def main():
     gc.disable()
     here = os.path.dirname(os.path.abspath(__file__))
     given = dict(os.environ)
-    config = json.loads(sys.stdin.readline())
+    # Past the text layer, which is the code's own to set up (sys.stdin.reconfigure) until it has been read.
+    config = json.loads(sys.stdin.buffer.readline())
     config.setdefault("began", time.time())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

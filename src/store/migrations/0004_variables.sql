@@ -26,6 +26,12 @@ create table variables (
 );
 
 alter table builds add column variable_set text;
+-- What the build is of, decided once, when its ref is known.
+alter table builds add column scope text check (scope in ('production', 'preview'));
+update builds b set scope = d.scope
+  from selections s
+  join deployments d on d.organization = s.organization and d.id = s.deployment
+  where s.organization = b.organization and s.build = b.id and s.reason = 'deploy';
 alter table builds add column warnings jsonb not null default '[]';
 
 alter table deployments add column variable_set text;

@@ -45,8 +45,9 @@ export function nearName(name: string): string | null {
 
 /** Where a distribution is asked for: `line 3 of requirements.txt (mcp<1)`, all places of it; "" where none is known. */
 export function placesOf(name: string, origins: readonly Origin[]): string {
+  const normal = normalizeName(name);
   return origins
-    .filter((origin) => origin.name === normalizeName(name))
+    .filter((origin) => origin.name === normal)
     .slice(0, 3)
     .map(({ line, file, text }) => `line ${line} of ${file} (${text})`)
     .join(" and ");

@@ -8,7 +8,7 @@ export function explainUnresolvable(said: Said): Explained | null {
   if (!/No solution found|unsatisfiable|not found in the package registry/i.test(text)) return null;
   const cause = causes.find((one) => /^Because\b/.test(one)) ?? causes.at(-1) ?? said.first;
   const missing =
-    /([A-Za-z0-9][\w.-]{0,200})(?:\[[^\]]{0,200}\])? was not found in (?:the package registry|the provided package locations)/.exec(
+    /(?<![\w.-])([A-Za-z0-9][\w.-]{0,200})(?:\[[^\]]{0,200}\])? was not found in (?:the package registry|the provided package locations)/.exec(
       cause,
     )?.[1];
   if (missing !== undefined) return notFound(missing, said);
@@ -25,9 +25,10 @@ export function explainUnresolvable(said: Said): Explained | null {
       hint: `Look at the versions that ${name} has (python3 -m pip index versions ${name}), and change ${place || "the requirement"}.`,
     };
   }
-  const yanked = /([A-Za-z0-9][\w.-]{0,200})==([^\s]{1,60}) was yanked(?: \(reason: ([^)]{1,300})\))?/.exec(
-    cause,
-  );
+  const yanked =
+    /(?<![\w.-])([A-Za-z0-9][\w.-]{0,200})==([^\s]{1,60}) was yanked(?: \(reason: ([^)]{1,300})\))?/.exec(
+      cause,
+    );
   if (yanked !== null) {
     const [, name = "", release = "", why] = yanked;
     const place = placesOf(name, origins);
@@ -60,7 +61,7 @@ function notFound(name: string, { origins }: Said): Explained {
 /** A pinned release that supports other Pythons only. */
 function pythonExcluded(cause: string, { origins, python }: Said): Explained | null {
   const found =
-    /([A-Za-z0-9][\w.-]{0,200}(?:\[[^\]]{0,200}\])?[<>=!~][^\s]{0,200}) depends on Python([<>=!~][^\s]{1,60}?)(?:,? and |, we|\.? |$)/.exec(
+    /(?<![\w.-])([A-Za-z0-9][\w.-]{0,200}(?:\[[^\]]{0,200}\])?[<>=!~][^\s]{0,200}) depends on Python([<>=!~][^\s]{1,60}?)(?:,? and |, we|\.? |$)/.exec(
       cause,
     );
   const [, requirement = "", range = ""] = found ?? [];
@@ -112,6 +113,9 @@ function onlyElsewhere({ causes, hints, origins, python }: Said): Explained | nu
   };
 }
 
+/** Distributions that a conflict is told of. */
+const MOST_NAMES = 20;
+
 /** Two requirements that exclude each other, with their lines. */
 function conflict(cause: string, { origins }: Said): Explained {
   const required =
@@ -131,10 +135,10 @@ function conflict(cause: string, { origins }: Said): Explained {
         .map((one) => requirementName(one ?? ""))
         .filter((one) => one !== undefined),
     ),
-  ];
+  ].slice(0, MOST_NAMES);
   const needs = [
     ...cause.matchAll(
-      /([A-Za-z0-9][^\s,]*(?:,[<>=!~][^\s,]*)*) depends on ([A-Za-z0-9][^\s,]*(?:,[<>=!~][^\s,]*)*)/g,
+      /(?<!\S)([A-Za-z0-9][^\s,]*(?:,[<>=!~][^\s,]*)*) depends on ([A-Za-z0-9][^\s,]*(?:,[<>=!~][^\s,]*)*)/g,
     ),
   ].filter(
     (match) =>

@@ -46,6 +46,14 @@ class Answer:
         self.status = 0
         self.body = b""
 
+    def heard(self, message):
+        """Takes in what was sent; whether that was the last of it."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            return False
+        self.body += message.get("body", b"")
+        return not message.get("more_body")
+
     def result(self):
         """The result of the JSON-RPC response, in JSON or as an event; None where there is none."""
         for text in [self.body, *(line[5:] for line in self.body.splitlines() if line.startswith(b"data:"))]:
@@ -68,7 +76,6 @@ async def ask(app, scope, message, method="POST", without=(), replaced=None):
            b"content-length": str(len(body)).encode(), **(replaced or {})}
     headers = [pair for pair in scope["headers"] if pair[0].lower() not in own and pair[0].lower() not in without]
     answer = Answer()
-    parts = []
     over = asyncio.Event()
 
     async def never():
@@ -76,15 +83,10 @@ async def ask(app, scope, message, method="POST", without=(), replaced=None):
         return {"type": "http.disconnect"}
 
     async def send(sent):
-        if sent["type"] == "http.response.start":
-            answer.status = sent["status"]
-        elif sent["type"] == "http.response.body":
-            parts.append(sent.get("body", b""))
-            if not sent.get("more_body"):
-                over.set()
+        if answer.heard(sent):
+            over.set()
 
     await app({**scope, "method": method, "headers": [*headers, *own.items()]}, replay(body, never), send)
-    answer.body = b"".join(parts)
     return answer
 
 

@@ -107,20 +107,36 @@ class Bare:
 
 
 class Startup:
-    """ASGI middleware: enters the server's lifespan where nothing else does, and keeps the exception it failed with."""
+    """
+    ASGI middleware: enters the server's lifespan where nothing else does, and
+    keeps the exception it failed with. `lost()` is called when it ends without
+    being told to: with it went what serves the requests.
+    """
 
-    def __init__(self, app, lifespan):
+    def __init__(self, app, lifespan, lost):
         self._app = app
         self._lifespan = lifespan
+        self._lost = lost
         self.error = None
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
+        told = False
+
+        async def receiving():
+            nonlocal told
+            message = await receive()
+            told = told or message["type"] == "lifespan.shutdown"
+            return message
+
         try:
             async with self._lifespan or contextlib.nullcontext():
-                await self._app(scope, receive, send)
+                await self._app(scope, receiving, send)
         except BaseException as error:
             self.error = error
             raise
+        finally:
+            if not told:
+                self._lost()

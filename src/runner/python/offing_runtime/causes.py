@@ -1,10 +1,9 @@
 """Looks for the cause of an exception, from what is known best to what is known least."""
 
-import os
 import re
 import sys
 
-from . import faults, lines, packages, trace, variables
+from . import faults, imports, lines, packages, trace, variables
 from .explain import Failure
 from .packages import dependency_file
 
@@ -19,7 +18,7 @@ def explain(error, code, what):
     all_of_it = trace.chain(error)
     file = wanted_file(error, code)
     for one in all_of_it:
-        for rule in (by_module, by_version, by_library, by_file, by_memory, by_connection):
+        for rule in (imports.missing, by_version, by_library, by_file, by_memory, by_connection):
             found = rule(one, code, file)
             if found is not None:
                 kind, message, hint = found
@@ -60,7 +59,7 @@ def not_set(names, shown):
     listed = names[0] if one else f"{', '.join(names[:-1])} and {names[-1]}"
     return Failure(
         f"The environment variable{'' if one else 's'} {listed} {'is' if one else 'are'} not set.",
-        f"Set {'it' if one else 'them'}: ./offing env set SERVER {' '.join(f'{name}=…' for name in names)}",
+        f"Set {'it' if one else 'them'}: ./offing env set SERVER {' '.join(f'{name}=VALUE' for name in names)}",
         shown,
         names,
         "variable_missing",
@@ -70,73 +69,6 @@ def not_set(names, shown):
 def wanted_file(error, code):
     frames = [frame for one in trace.chain(error) for frame in trace.own_frames(one, code)]
     return dependency_file(code, frames[0][0] if frames else "main.py")
-
-
-def by_module(error, code, file):
-    if isinstance(error, ImportError) and "attempted relative import" in trace.text_of(error):
-        frames = trace.own_frames(error, code)
-        place = frames[-1][0] if frames else "the entrypoint"
-        folder = os.path.basename(os.path.dirname(place))
-        name = f"from {folder}.… import" if folder else "from … import"
-        return (
-            "import_failed",
-            f"{place} is loaded as a file, so that its relative import (from . import …) has no package to start from.",
-            f"Write it from the package's name on: {name}; or name the program in [project.scripts] of pyproject.toml.",
-        )
-    if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return by_name(error, code, file)
-    top = error.name.split(".")[0]
-    if top in ("mcp", "fastmcp") and packages.installed(top):
-        return None
-    last = packages.python_without(top)
-    if last is not None:
-        with_package = "distutils" if top == "distutils" else None
-        return (
-            "module_missing",
-            f"The module {top!r} is not part of Python any more since {last[:2]}{int(last[2:]) + 1}.",
-            (f"{packages.addition(code, file, 'setuptools')}, which brings it; or " if with_package else "")
-            + f"write {last} into a file .python-version at the root of the repository.",
-        )
-    own = packages.in_repository(code, top)
-    if own is not None:
-        return (
-            "module_missing",
-            f"The module {top!r} is in the repository, but the folder that holds it ({own}) is not on the path.",
-            f"Add before the import: sys.path.insert(0, str(Path(__file__).resolve().parent{up(error, code, own)})); "
-            "or give pyproject.toml a [build-system], so that the project itself is installed.",
-        )
-    package = packages.package_of(error.name)
-    name = error.name if error.name.split(".")[0] in ("google", "azure") else top
-    return (
-        "module_missing",
-        f"The module {name!r} is not installed.",
-        f"{packages.addition(code, file, package)}, the package that provides it, and deploy again.",
-    )
-
-
-def by_name(error, code, file):
-    """A name that the installed version of some package has not."""
-    match = re.search(r"cannot import name '(\w+)' from '([\w.]+)'", trace.text_of(error))
-    if not isinstance(error, ImportError) or not match or trace.place_of(getattr(error, "path", None) or "<none>", code):
-        return None
-    name, module = match.groups()
-    top = module.split(".")[0]
-    package, version = packages.distribution_of(top)
-    if top in ("mcp", "fastmcp") or version is None:
-        return None
-    return (
-        "version_mismatch",
-        f"The installed {package} {version} has no {name!r} in {module}.",
-        f"The code that imports it was written for another version: {packages.wished(code, file, package)}.",
-    )
-
-
-def up(error, code, own):
-    """What leads from the author's file to a folder of the repository, in pathlib's words."""
-    frames = trace.own_frames(error, code)
-    here = os.path.dirname(frames[-1][0]) if frames else ""
-    rest = os.path.relpath(own, here or ".")
-    return "".join(".parent" if part == ".." else f' / "{part}"' for part in rest.split(os.sep) if part != ".")
 
 
 def by_version(error, code, file):
@@ -201,7 +133,12 @@ def by_memory(error, code, file):
 
 def by_connection(error, code, file):
     found = faults.connection(error, code, file)
-    return found and ("connection_failed", *found)
+    if found is None:
+        return None
+    message, hint = found
+    names = variables.also_unset(error, code)
+    also = f" {' and '.join(names)}, which that line was given, {'is' if len(names) == 1 else 'are'} not set." if names else ""
+    return "connection_failed", message, hint + also
 
 
 def ended(error, code, what, shown, said):

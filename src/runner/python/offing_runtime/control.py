@@ -58,6 +58,10 @@ class Again(Exception):
         """Does so, keeping the channel and the listening socket, with the environment as it was given. No return."""
         import tempfile
 
+        from . import processes
+
+        # What the code started while it was loaded is not of the program that is about to begin.
+        processes.end_descendants()
         # Not a pipe: it would hold only so much before anybody reads.
         said = tempfile.TemporaryFile()
         said.write(json.dumps(self._config).encode() + b"\n")

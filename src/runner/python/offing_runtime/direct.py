@@ -29,7 +29,7 @@ def run(config, channel):
     if tried is not None:
         found.why += f"; {tried}"
     try:
-        return serving.run(found, channel, config, may_run=tried is None and load.has_main(config))
+        return serving.run(found, channel, config, may_run=lambda: tried is None and load.has_main(config))
     except serving.Unservable as error:
         mode = "program" if error.empty else "object"
         bridge = {"mode": mode, "why": error.reason, "kind": error.kind, "name": found.name, "found": found.why}

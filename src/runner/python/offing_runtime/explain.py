@@ -41,17 +41,3 @@ def from_output(said, code):
     from . import causes
 
     return causes.from_output(said, code)
-
-
-def trimmed(error, code):
-    """The traceback with the author's frames only, paths relative to the code."""
-    from . import trace
-
-    return trace.trimmed(error, code)
-
-
-def dependency_file(code, entrypoint="main.py"):
-    """The file in which the project names its dependencies."""
-    from . import packages
-
-    return packages.dependency_file(code, entrypoint)

@@ -53,7 +53,7 @@ def connection(error, code, file):
     read = source.with_default(code, name) or ["DATABASE_URL"]
     return message, (
         f"{host} is the sandbox of the server itself, where nothing else listens: name a host that can be reached from "
-        f"here in a variable (./offing env set SERVER {' '.join(f'{each}=…' for each in dict.fromkeys(read))})."
+        f"here in a variable (./offing env set SERVER {' '.join(f'{each}=VALUE' for each in dict.fromkeys(read))})."
     )
 
 
@@ -150,8 +150,7 @@ def database_in(error, code):
 
 
 def found(code, name):
-    for folder, folders, names in os.walk(code):
-        folders[:] = [f for f in folders if not f.startswith(".")]
+    for folder, names in source.walk(code):
         if name in names:
             yield os.path.relpath(os.path.join(folder, name), code)
 

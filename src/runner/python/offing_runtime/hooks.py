@@ -36,11 +36,21 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def after_import(changes):
-    """Calls `changes[name](module)` right after the module `name` was imported; at once where it is already."""
+    """
+    Calls `changes[name](module)` right after the module `name` was imported; at once where it is already.
+    Returns a function that ends this for what was not imported by then.
+    """
     waiting = {}
     for name, change in changes.items():
         if name in sys.modules:
             change(sys.modules[name])
         else:
             waiting[name] = change
-    sys.meta_path.insert(0, _Finder(waiting))
+    finder = _Finder(waiting)
+    sys.meta_path.insert(0, finder)
+
+    def end():
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+
+    return end

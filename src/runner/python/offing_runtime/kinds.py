@@ -53,6 +53,24 @@ def _at(server, path):
     return server
 
 
+def has_lifespan(kind, server):
+    """Whether the author gave it a lifespan of its own, which may add to what it offers. True where that cannot be seen."""
+    try:
+        if kind == "lowlevel":
+            given = server.lifespan
+        elif hasattr(server, "_has_lifespan"):
+            return bool(server._has_lifespan)
+        elif hasattr(server, "_lifespan"):
+            given = server._lifespan
+        else:
+            given = server.settings.lifespan
+    except AttributeError:
+        return True
+    # The frameworks' own are functions of these names; a lifespan object of theirs holds the author's.
+    own = (getattr(given, "__module__", None) or "").startswith(("fastmcp.server.", "mcp.server."))
+    return given is not None and not (own and getattr(given, "__name__", "") in ("default_lifespan", "lifespan"))
+
+
 def looks_empty(kind, server):
     """
     Whether the object surely offers nothing yet: no tool, prompt or resource

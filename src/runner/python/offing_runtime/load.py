@@ -54,14 +54,21 @@ def load(config):
     after = ""
     if started is not None:
         after = f", which starts its own server when it is imported ({started.how}); that was held back"
+    servers = {name: value for name, value in vars(module).items() if kind_of(value) is not None}
+    origins, only = {}, f"the only server object in {relative}"
+    if len({id(value) for value in servers.values()}) > 1:
+        from . import choice
+
+        servers, origins = choice.among(servers, _statements(config), NAMES)
+        only = f"the server object that {relative} makes or runs"
     for name in NAMES:
-        candidate = getattr(module, name, None)
-        if kind_of(candidate) is not None:
-            return Found(candidate, name, f"found by loading {relative}{after}")
+        if name in servers:
+            origin = f", imported from {origins[name]}" if name in origins else ""
+            return Found(servers[name], name, f"found by loading {relative}{origin}{after}")
     if started is not None and kind_of(started.server) is not None:
-        names = [name for name, value in vars(module).items() if value is started.server]
+        names = [name for name, value in servers.items() if value is started.server]
         return Found(started.server, names[0] if names else "server", f"found by loading {relative}{after}")
-    others = {id(value): name for name, value in reversed(vars(module).items()) if kind_of(value) is not None}
+    others = {id(value): name for name, value in reversed(servers.items())}
     if len(others) > 1:
         names = sorted(others.values())
         raise Failure(
@@ -73,7 +80,7 @@ def load(config):
             code="server_object_ambiguous",
         )
     for name in others.values():
-        return Found(getattr(module, name), name, f"the only server object in {relative}{after}")
+        return Found(servers[name], name, f"{only}{after}")
     if started is not None and started.how == "uvicorn":
         raise Failure(
             f"{relative} starts a web server of its own when it is imported, and no MCP server object was made by then.",

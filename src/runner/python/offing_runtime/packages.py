@@ -1,63 +1,11 @@
-"""Which package provides a module, and the exact edit that declares it."""
+"""Which packages there are, and the exact edit that declares one."""
 
 import json
 import os
 import re
 import sys
 
-# Import names whose package has another name (PyPI).
-PACKAGES = {
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "Crypto": "pycryptodome",
-    "cv2": "opencv-python-headless",
-    "dateutil": "python-dateutil",
-    "decouple": "python-decouple",
-    "discord": "discord.py",
-    "django": "Django",
-    "docx": "python-docx",
-    "dotenv": "python-dotenv",
-    "environ": "django-environ",
-    "fitz": "PyMuPDF",
-    "flask": "Flask",
-    "git": "GitPython",
-    "github": "PyGithub",
-    "gitlab": "python-gitlab",
-    "google.auth": "google-auth",
-    "google.oauth2": "google-auth",
-    "google.genai": "google-genai",
-    "google.generativeai": "google-generativeai",
-    "google.protobuf": "protobuf",
-    "google_auth_oauthlib": "google-auth-oauthlib",
-    "googleapiclient": "google-api-python-client",
-    "jose": "python-jose",
-    "jwt": "PyJWT",
-    "kubernetes": "kubernetes",
-    "magic": "python-magic",
-    "markdown": "Markdown",
-    "MySQLdb": "mysqlclient",
-    "mysql": "mysql-connector-python",
-    "nacl": "PyNaCl",
-    "OpenSSL": "pyOpenSSL",
-    "PIL": "Pillow",
-    "pkg_resources": "setuptools",
-    "pptx": "python-pptx",
-    "psycopg2": "psycopg2-binary",
-    "pymupdf": "PyMuPDF",
-    "pythonjsonlogger": "python-json-logger",
-    "serial": "pyserial",
-    "setuptools": "setuptools",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "slack_sdk": "slack-sdk",
-    "slugify": "python-slugify",
-    "telegram": "python-telegram-bot",
-    "usb": "pyusb",
-    "websocket": "websocket-client",
-    "win32com": "pywin32",
-    "yaml": "PyYAML",
-    "zmq": "pyzmq",
-}
+from . import source
 
 # Modules that Python itself had: the first version without them.
 REMOVED = {
@@ -68,18 +16,6 @@ REMOVED = {
         (3, 13),
     ),
 }
-
-
-def package_of(module):
-    """The package to install for a module that is missing; the nearest known name, else the module's own."""
-    parts = module.split(".")
-    for length in (3, 2, 1):
-        known = PACKAGES.get(".".join(parts[:length]))
-        if known:
-            return known
-    if parts[0] in ("google", "azure") and len(parts) > 1:
-        return "-".join(parts[: 3 if parts[1] == "cloud" or parts[0] == "azure" else 2])
-    return parts[0].replace("_", "-")
 
 
 def nearest(code, start, *names):
@@ -96,11 +32,7 @@ def nearest(code, start, *names):
 
 
 def content(code, path):
-    try:
-        with open(os.path.join(code, path), encoding="utf-8-sig", errors="replace") as file:
-            return file.read(1_000_000)
-    except OSError:
-        return ""
+    return source.text_at(os.path.join(code, path))
 
 
 def dependency_file(code, entrypoint="main.py"):
@@ -192,6 +124,17 @@ def distribution_of(module):
     return (names[0], installed(names[0])) if names else (None, None)
 
 
+def own_name(code):
+    """The name of the repository's own package, as its pyproject.toml has it, or None."""
+    match = re.search(r"(?m)^name\s*=\s*[\"']([^\"'\n]+)[\"']", content(code, "pyproject.toml"))
+    return match.group(1) if match else None
+
+
+def same(one, other):
+    """Whether two names are those of one package (PEP 503)."""
+    return other is not None and re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
+
+
 def wished(code, file, package):
     """The edit that names another version of a package, as a sentence without its end."""
     now = declared(content(code, file), package)
@@ -210,11 +153,7 @@ def python_without(module):
 
 def in_repository(code, module):
     """Where the repository itself has a module of this name: the folder that would have to be on the path."""
-    for folder, folders, names in os.walk(code):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in ("node_modules", "site-packages"))
-        if folder.count(os.sep) - code.count(os.sep) > 5:
-            folders[:] = []
-        package = os.path.isfile(os.path.join(folder, module, "__init__.py"))
-        if f"{module}.py" in names or package:
+    for folder, names in source.walk(code):
+        if f"{module}.py" in names or os.path.isfile(os.path.join(folder, module, "__init__.py")):
             return os.path.relpath(folder, code)
     return None

@@ -1,5 +1,6 @@
 """What the versions of the MCP SDK need so that a session on HTTP has the gateway's id, and behaves as on stdio."""
 
+import asyncio
 import contextlib
 import contextvars
 import inspect
@@ -39,7 +40,9 @@ def prepare(module):
     _unbound(manager)
     module.uuid4 = lambda: _Id(named.get()) if named.get() else real()
     transport = getattr(module, "StreamableHTTPServerTransport", None)
-    _apply(transport)
+    if transport is not None:
+        _contain(transport, managers)
+    _apply()
     return Kept(managers, hasattr(transport, "terminate"))
 
 
@@ -62,16 +65,15 @@ class Kept:
         """Ends a session, and what some versions would remember of it."""
         for manager in self._managers:
             transport = getattr(manager, "_server_instances", {}).pop(session, None)
-            end = getattr(transport, "terminate", None) or getattr(transport, "_terminate_session", None)
-            if end is not None:
-                await end()
+            if transport is not None:
+                await _terminate(transport)
 
     def knows(self, session):
         return any(session in getattr(manager, "_server_instances", {session}) for manager in self._managers)
 
 
-def _apply(transport):
-    """`transport`: the SDK's StreamableHTTPServerTransport class."""
+def _apply():
+    """What a handler sends goes out on the stream of the request that it handles."""
     try:
         from mcp.server.session import ServerSession
         from mcp.shared.message import ServerMessageMetadata
@@ -89,9 +91,7 @@ def _apply(transport):
         return None if context is None or context.session is not session else str(context.request_id)
 
     _relate(ServerSession, ServerMessageMetadata, handled)
-    if transport is not None:
-        _contain(transport)
-        logging.getLogger("mcp.server.streamable_http").addFilter(_not_the_end)
+    logging.getLogger("mcp.server.streamable_http").addFilter(_not_the_end)
 
 
 def _not_the_end(record):
@@ -133,8 +133,13 @@ def _relate(session_class, metadata_class, handled):
     session_class.send_notification = notification
 
 
-def _contain(transport):
-    """A session that ends with an error ends alone: in some versions it would take all the others with it."""
+def _contain(transport, managers):
+    """
+    A session that ends with an error ends alone: it would take all the others
+    with it, in most versions where the error is no Exception, as in PyO3's
+    PanicException, and in some with any. It is then known no more, and who waits
+    for an answer in it waits no longer. `transport`: the SDK's StreamableHTTPServerTransport class.
+    """
     connect = transport.connect
 
     @contextlib.asynccontextmanager
@@ -144,9 +149,35 @@ def _contain(transport):
             async with connect(self) as streams:
                 begun = True
                 yield streams
-        except Exception:
-            if not begun:
+        except BaseException as error:
+            if not begun or _ends_more(error):
                 raise
-            logging.getLogger("mcp").debug("a session ended with an error", exc_info=True)
+            # The SDK says nothing of one that is no Exception.
+            level = logging.DEBUG if isinstance(error, Exception) else logging.ERROR
+            logging.getLogger("mcp").log(level, "a session ended with an error", exc_info=True)
+            await _terminate(self)
+        finally:
+            _forget(managers, self)
 
     transport.connect = contained
+
+
+def _ends_more(error):
+    """Whether it is one that is meant for more than the session in which it was raised, also within a group."""
+    if isinstance(error, (asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit)):
+        return True
+    within = getattr(error, "exceptions", None)
+    return isinstance(within, tuple) and any(_ends_more(one) for one in within)
+
+
+async def _terminate(transport):
+    end = getattr(transport, "terminate", None) or getattr(transport, "_terminate_session", None)
+    if end is not None:
+        await end()
+
+
+def _forget(managers, transport):
+    for manager in managers:
+        held = getattr(manager, "_server_instances", {})
+        if held.get(transport.mcp_session_id) is transport:
+            del held[transport.mcp_session_id]

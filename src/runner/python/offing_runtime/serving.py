@@ -4,11 +4,12 @@ import asyncio
 import gc
 import inspect
 import logging
+import os
 import socket
 
 from . import application, lines, stuck
 from .explain import Failure, explain
-from .kinds import FACTORY_HINT, kind_of, looks_empty, versions
+from .kinds import FACTORY_HINT, has_lifespan, kind_of, looks_empty, versions
 
 LISTEN_FD = 6
 GRACE_SECONDS = 2
@@ -77,8 +78,11 @@ async def resolved(found, code):
 async def serve(found, channel, config, may_run):
     code = config["code"]
     kind, server = await resolved(found, code)
-    if may_run and looks_empty(kind, server):
-        raise Unservable(f"the object {found.name!r} has no tools, prompts or resources when it is loaded", kind, True)
+    empty = Unservable(f"the object {found.name!r} has no tools, prompts or resources when it is loaded", kind, True)
+    # A lifespan may still add some; then it is looked at again once it was entered.
+    in_doubt = looks_empty(kind, server) and may_run()
+    if in_doubt and not has_lifespan(kind, server):
+        raise empty
     try:
         served = application.of(kind, server, int(config.get("sessions") or 1000))
     except application.NoHttp as error:
@@ -89,11 +93,18 @@ async def serve(found, channel, config, may_run):
         import uvicorn
     except ModuleNotFoundError:
         raise Unservable("the environment has no uvicorn to serve it over HTTP", kind, False) from None
-    app = application.Startup(lines.RequestLines(served.app), served.lifespan)
+    app = application.Startup(lines.RequestLines(served.app), served.lifespan, lambda: web.lose())
 
     class Server(uvicorn.Server):
+        lost = unservable = False
+
+        def lose(self):
+            self.lost = self.should_exit = True
+
         async def startup(self, sockets=None):
             await super().startup(sockets=sockets)
+            if self.started and in_doubt and looks_empty(kind, server):
+                self.unservable = self.should_exit = True
             gc.freeze()
             gc.enable()
             if self.started and not self.should_exit:
@@ -120,7 +131,8 @@ async def serve(found, channel, config, may_run):
     loop = asyncio.get_running_loop()
     channel.watch(lambda: loop.call_soon_threadsafe(setattr, web, "should_exit", True))
     try:
-        await web.serve(sockets=[socket.socket(fileno=LISTEN_FD)])
+        # A copy: whoever serves in its place takes the socket itself.
+        await web.serve(sockets=[socket.socket(fileno=os.dup(LISTEN_FD))])
     except SystemExit:
         # So uvicorn ends when the lifespan failed.
         pass
@@ -128,9 +140,17 @@ async def serve(found, channel, config, may_run):
         if app.error is not None:
             raise explain(app.error, code, "starting the server (its lifespan)")
         raise Failure("The server's lifespan ended before it had started.")
+    if web.unservable:
+        raise empty
+    if web.lost:
+        logging.getLogger("mcp").error("what serves the sessions has ended, so the instance ends", exc_info=app.error)
+    return 1 if web.lost else 0
 
 
 def run(found, channel, config, may_run):
-    """Serves until told to stop; the exit code. Raises Unservable only before anything was told."""
-    asyncio.run(serve(found, channel, config, may_run))
-    return 0
+    """
+    Serves until told to stop; the exit code. Raises Unservable only before
+    anything was told. `may_run()`: whether running the program could help where
+    the object is empty.
+    """
+    return asyncio.run(serve(found, channel, config, may_run))

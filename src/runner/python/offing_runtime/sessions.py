@@ -16,10 +16,9 @@ import time
 import uuid
 
 from . import answers, headers, lines
+from . import hello as hellos
 from .sdk import named as _named
 
-# How the platform names itself where a call that stands alone needs a session.
-ALONE = {"protocolVersion": "2025-03-26", "clientInfo": {"name": "offing", "version": "1"}, "capabilities": {}}
 IDLE_SECONDS = 30 * 60
 OPEN_SECONDS = 60
 END_SECONDS = 5
@@ -127,19 +126,21 @@ class Sessions:
         except Refused as refused:
             await answers.error(send, refused.status, body, refused.message)
             return
-        opened = False
+        answer = answers.Answer()
 
         async def sending(message):
-            nonlocal opened
-            if message["type"] == "http.response.start":
-                opened = message["status"] < 400
+            answer.heard(message)
             await send(message)
 
         unnamed = headers.without(scope["headers"], b"mcp-session-id")
-        async with self._creating(name):
-            await self._app({**scope, "headers": unnamed}, answers.replay(body, receive), sending)
-        if opened:
-            self._keep(_Session(name))
+        try:
+            async with self._creating(name):
+                await self._app({**scope, "headers": unnamed}, answers.replay(body, receive), sending)
+        finally:
+            if answer.result() is not None:
+                self._keep(_Session(name))
+            else:
+                await self._forget(name)
 
     async def _opened(self, name, hello, scope):
         """The session, opened by a handshake of our own; all who wait for the same one share it."""
@@ -158,9 +159,8 @@ class Sessions:
     async def _open(self, name, hello, scope):
         await self._room()
         try:
-            said = json.loads(base64.urlsafe_b64decode(hello + b"=" * (-len(hello) % 4)))
-            params = {key: said[key] for key in ("protocolVersion", "clientInfo", "capabilities")}
-        except (ValueError, KeyError, TypeError):
+            params = hellos.read(hello)
+        except ValueError:
             raise Refused(400, "The header offing-session cannot be read.") from None
         session = _Session(name)
         message = {"jsonrpc": "2.0", "id": "offing-handshake", "method": "initialize", "params": params}
@@ -198,10 +198,11 @@ class Sessions:
         if body is None:
             return
         name = name or uuid.uuid4().hex
-        if answers.method_of(body) == "initialize":
-            await self._initialize(name, scope, body, receive, send)
-        else:
-            hello = json.dumps(ALONE).encode()
+        try:
+            if answers.method_of(body) == "initialize":
+                await self._initialize(name, scope, body, receive, send)
+                return
+            hello = json.dumps(hellos.ALONE).encode()
             scope = {**scope, "headers": headers.replaced(scope["headers"], b"mcp-session-id", name.encode())}
             try:
                 opened = await self._opened(name, base64.urlsafe_b64encode(hello), scope)
@@ -209,7 +210,8 @@ class Sessions:
                 await answers.error(send, refused.status, body, refused.message)
                 return
             await self._pass(opened, scope, body, receive, send, last=True)
-        await self._end(name)
+        finally:
+            await self._end(name)
 
     def _keep(self, session):
         self._sessions[session.name] = session
@@ -234,8 +236,10 @@ class Sessions:
                     await self._end(session.name)
 
     async def _end(self, name):
-        if self._sessions.pop(name, None) is None:
-            return
+        if self._sessions.pop(name, None) is not None:
+            await self._forget(name)
+
+    async def _forget(self, name):
         try:
             await asyncio.wait_for(self._kept.end(name), END_SECONDS)
         except Exception:

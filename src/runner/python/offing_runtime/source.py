@@ -4,15 +4,24 @@ import ast
 import os
 import re
 
-READS = re.compile(r"environ|getenv|dotenv|decouple|environs|envvar|BaseSettings")
+READS = re.compile(r"environ|getenv|dotenv|decouple|environs|envvar|env_var|starlette\.config|BaseSettings")
+DEEPEST = 12
+
+
+def walk(code):
+    """(folder, names of files) of the author's folders, without hidden ones and those of installed packages."""
+    for folder, folders, names in os.walk(code):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in ("node_modules", "site-packages"))
+        if os.path.relpath(folder, code).count(os.sep) > DEEPEST:
+            folders[:] = []
+        yield folder, sorted(names)
 
 
 def files(code):
     """The text of the author's Python files; bounded."""
     count, size = 0, 0
-    for folder, folders, names in os.walk(code):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in ("node_modules", "site-packages"))
-        for name in sorted(names):
+    for folder, names in walk(code):
+        for name in names:
             if not name.endswith(".py"):
                 continue
             text = text_at(os.path.join(folder, name))
@@ -20,15 +29,6 @@ def files(code):
             if count > 400 or size > 4_000_000:
                 return
             yield text
-
-
-def read_by_source(code):
-    """The string constants in capitals of those files that read the environment."""
-    found = set()
-    for text in files(code):
-        if READS.search(text):
-            found.update(re.findall(r"[\"']([A-Z][A-Z0-9_]{2,})[\"']", text))
-    return found
 
 
 def with_default(code, host):
@@ -52,9 +52,14 @@ def text_at(path):
 
 
 def tree_of(code, place):
+    return parsed(text_at(os.path.join(code, place)))
+
+
+def parsed(text):
+    """The tree of a file's text; an empty one for what is no Python."""
     try:
-        return ast.parse(text_at(os.path.join(code, place)))
-    except (SyntaxError, ValueError, RecursionError):
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])
 
 
@@ -118,17 +123,19 @@ def holds(node, line):
 
 
 def given(statement, held):
-    """The variables that a statement reads or was given; of one with a body those of its head."""
+    """(parameter or None, variable) of all that a statement reads or was given; of one with a body of its head."""
     parts = [statement]
     if hasattr(statement, "body"):
         parts = [getattr(statement, name, None) for name in ("test", "iter", "subject")]
         parts += [item.context_expr for item in getattr(statement, "items", [])]
+    nodes = [node for part in parts if part is not None for node in ast.walk(part)]
+    parameters = {id(k.value): k.arg for k in nodes if isinstance(k, ast.keyword)}
     found = []
-    for node in (n for part in parts if part is not None for n in ast.walk(part)):
+    for node in nodes:
         name = plain_read(node) or subscript(node)
         if name is None and isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
             name = held.get(ast.unparse(node))
-        found += [name] if name else []
+        found += [(parameters.get(id(node)), name)] if name else []
     return found
 
 

@@ -4,7 +4,7 @@ import ast
 import os
 import re
 
-from . import faults, source, trace
+from . import faults, reads, settings, source, trace
 
 NAME = re.compile(r"(?<![A-Za-z0-9_])[A-Z][A-Z0-9_]{2,}(?![A-Za-z0-9_])")
 ENVIRONMENT = re.compile(r"env(ironment)?[ _-]?var(iable)?s?\b|\benvironment\b|\.env\b", re.I)
@@ -14,6 +14,10 @@ DEMAND = re.compile(
     re.I,
 )
 ALTERNATIVE = re.compile(r"([A-Z][A-Z0-9_]{2,})([`'\"]?,? or (?:the )?[`'\"]?)([A-Z][A-Z0-9_]{2,})")
+# What an address is handed over as.
+ADDRESS = re.compile(r"(^|_)(hosts?|hostname|urls?|uri|dsn|addr(ess)?|endpoint|servers?|brokers?|port|domain)(_|$)", re.I)
+# Not as in "None of the nodes answered".
+NOTHING = re.compile(r"\bNone(Type)?\b(?! of\b)")
 MOST = 20
 
 # Exceptions that do not say what they looked for (botocore.exceptions).
@@ -25,14 +29,21 @@ LIBRARIES = {
 
 def missing(error, code, said=()):
     """Names of the variables that are not set, in the order found. `said`: the last lines that the program printed."""
+    if ended_well(error):
+        return []
     for one in trace.chain(error):
         places = trace.own_frames(one, code)
-        names = from_environ(one) or from_settings(one) or from_test(one, places, code)
+        names = from_environ(one) or settings.missing(one) or from_test(one, places, code)
         names = names or from_words(one, code, said) or from_none(one, places, code) or from_library(one, said)
         if names:
             names += [name for name in demanded(places, code) if unset(name)]
             return list(dict.fromkeys(names))[:MOST]
     return []
+
+
+def ended_well(error):
+    """Whether a program ended itself without saying that it failed."""
+    return isinstance(error, SystemExit) and (error.code is None or error.code == 0)
 
 
 def unset(name):
@@ -53,55 +64,6 @@ def from_environ(error):
     return [error.args[0]] if by_os and error.args[0] not in os.environ else []
 
 
-def from_settings(error):
-    """Required fields of pydantic-settings (and of pydantic 1's BaseSettings), by the names that it looks for."""
-    if type(error).__name__ != "ValidationError" or not type(error).__module__.startswith("pydantic"):
-        return []
-    try:
-        fields = [e["loc"] for e in error.errors() if e["type"] in ("missing", "value_error.missing")]
-        model = getattr(error, "model", None) or settings_class(getattr(error, "title", None))
-        return [name for loc in fields for name in [setting_name(model, loc)] if name] if model else []
-    except Exception:
-        return []
-
-
-def settings_class(title):
-    import sys
-
-    base = getattr(sys.modules.get("pydantic_settings"), "BaseSettings", None)
-    waiting = [base] if base else []
-    while waiting:
-        one = waiting.pop()
-        if one is not base and title in (one.__name__, one.model_config.get("title")):
-            return one
-        waiting.extend(one.__subclasses__())
-    return None
-
-
-def setting_name(model, loc):
-    first = str(loc[0])
-    if hasattr(model, "__fields__") and not hasattr(model, "model_fields"):
-        for name, field in model.__fields__.items():
-            if first in (name, field.alias):
-                names = sorted(field.field_info.extra.get("env_names", ()))
-                return names[0].upper() if names else None
-        return None
-    config = model.model_config
-    prefix = config.get("env_prefix") or ""
-    for name, field in model.model_fields.items():
-        alias = field.validation_alias
-        choices = [str(c) for c in getattr(alias, "choices", [alias] if alias else [])]
-        if first != name and first not in choices:
-            continue
-        parts = [choices[0] if choices else prefix + name]
-        delimiter = config.get("env_nested_delimiter")
-        if delimiter and len(loc) > 1:
-            parts += [str(part) for part in loc[1:]]
-        text = (delimiter or "").join(parts)
-        return text if config.get("case_sensitive") else text.upper()
-    return None
-
-
 def words_of(error, said):
     """What is said of a failure that may be about a variable; a program that ended itself said it before."""
     if isinstance(error, (NameError, AttributeError, SyntaxError, ImportError)):
@@ -116,7 +78,7 @@ def from_words(error, code, said):
     text = words_of(error, said)
     if isinstance(error, KeyError) and text.strip("'\"").isidentifier():
         frames = trace.own_frames(error, code)
-        if not frames or not re.search(r"env", frames[-1][1].line or "", re.I):
+        if not frames or not re.search(r"\benviron\b|getenv", frames[-1][1].line or ""):
             return []
     options = re.findall(r"[Mm]issing option '(--[\w-]+)", text)
     if options:
@@ -124,7 +86,7 @@ def from_words(error, code, said):
     found = named_in(text)
     if not found or not (DEMAND.search(text) or isinstance(error, KeyError)):
         return []
-    read = source.read_by_source(code)
+    read = reads.names(code)
     return [name for name in found if name in read]
 
 
@@ -148,16 +110,60 @@ def from_none(error, places, code):
     if isinstance(error, (ImportError, SyntaxError, NameError, SystemExit)):
         return []
     text = trace.text_of(error)
-    if "None" not in text and not DEMAND.search(text) and not faults.UNREACHABLE.search(text):
+    none, unreachable = NOTHING.search(text), faults.UNREACHABLE.search(text)
+    if not none and not unreachable and not DEMAND.search(text):
         return []
     for place, frame in reversed(places):
-        tree = source.tree_of(code, place)
-        running = source.statements(tree, frame.lineno)
-        names = source.given(running[-1], source.held_values(tree)) if running else []
-        names = [name for name in names if unset(name)]
-        if names:
-            return names
+        pairs = beside(place, frame, code)
+        if not pairs:
+            continue
+        # A parameter that was handed over by its position has its name where it arrived.
+        empty = without_value(error, place, frame, code) if len(pairs) == 1 else []
+        found = []
+        for parameter, name in pairs:
+            known = [parameter] if parameter else empty
+            told = any(mentions(text, word) for word in [*known, name])
+            address = unreachable and any(ADDRESS.search(word) for word in [*known, name])
+            if none or address or (told and not unreachable):
+                found.append(name)
+        if found:
+            return found
     return []
+
+
+def beside(place, frame, code):
+    """(parameter or None, variable) of those that a running statement was given, and that are not set."""
+    tree = source.tree_of(code, place)
+    running = source.statements(tree, frame.lineno)
+    pairs = source.given(running[-1], source.held_values(tree)) if running else []
+    return [(parameter, name) for parameter, name in pairs if unset(name)]
+
+
+def also_unset(error, code):
+    """The variables that the statements were given which failed, and that are not set; whatever the failure is."""
+    found = [name for each in trace.own_frames(error, code) for _, name in beside(*each, code)]
+    return list(dict.fromkeys(found))[:MOST]
+
+
+def without_value(error, place, frame, code):
+    """The parameters that hold nothing in the function which this place called."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        here = step.tb_frame.f_code.co_filename
+        if step.tb_lineno == frame.lineno and trace.place_of(here, code) == place:
+            inner = step.tb_next.tb_frame
+            made = inner.f_code
+            names = made.co_varnames[: made.co_argcount + made.co_kwonlyargcount]
+            held = [(name, inner.f_locals.get(name, 0)) for name in names]
+            return [name for name, value in held if value is None or (isinstance(value, str) and not value)]
+        step = step.tb_next
+    return []
+
+
+def mentions(text, word):
+    """Whether a text has a name, be it in words: `api_key` in "no API key"."""
+    parts = [re.escape(part) for part in word.split("_") if part]
+    return bool(parts) and re.search(r"(?<![a-z0-9])" + "[ _-]?".join(parts) + r"(?![a-z0-9])", text, re.I) is not None
 
 
 def from_test(error, places, code):
@@ -186,8 +192,15 @@ def ends_here(error, statement, last):
     if isinstance(statement, ast.Assert):
         return last and isinstance(error, AssertionError)
     calls = [n for n in ast.walk(statement) if isinstance(n, ast.Call)]
-    gave_up = any(source.is_exit(n) or re.search(r"die|fail|abort|exit|error|missing", ast.unparse(n.func)) for n in calls)
-    return isinstance(error, SystemExit) and gave_up
+    return isinstance(error, SystemExit) and any(gives_up(call, error) for call in calls)
+
+
+def gives_up(call, error):
+    if not source.is_exit(call):
+        return re.search(r"die|fail|abort|exit|error|missing", ast.unparse(call.func)) is not None
+    # Of `sys.exit(main())` the code is that of what ran.
+    inner = [n for argument in call.args for n in ast.walk(argument) if isinstance(n, ast.Call)]
+    return not inner or isinstance(error.code, str)
 
 
 def demanded(places, code):

@@ -1,9 +1,10 @@
 """Serves a program that speaks MCP on its standard input and output: one child process per session."""
 
 import asyncio
+import json
 import time
 
-from .. import explain, kinds
+from .. import arguments, explain, kinds
 from ..control import Again
 from ..explain import Failure
 from .log import Log
@@ -32,7 +33,8 @@ async def _serve(config, channel, here, environment):
     if config.get("startMs") and config.get("began"):
         seconds = config["began"] + config["startMs"] / 1000 - time.time() - LAST_WORDS_SECONDS
     try:
-        await pool.shared(max(1, seconds))
+        async with pool.shared(max(1, seconds)):
+            pass
     except pool.Ended as ended:
         await pool.close()
         log.finish()
@@ -77,9 +79,21 @@ def _failure(config, ended):
     if told is not None:
         message = f"{told['message']} {why}, so {_program(config)} was run as a program."
         return Failure(message, told["hint"], told["traceback"], told["missing"], told["code"])
-    named = explain.from_output(ended.lines, config["code"])
+    named = explain.from_output(arguments.without_help(ended.lines), config["code"])
     if named is not None:
         return named
+    asked = arguments.wanted(ended.lines)
+    if asked is not None:
+        wants, example = asked
+        edit = json.dumps({"deployment": {"args": [*(config.get("argv") or []), *example]}}, ensure_ascii=False)
+        return Failure(
+            f"{why}, and {_program(config)} wants other arguments than it was run with: {wants}.",
+            f"Give them in a file fastmcp.json at the root of the repository: {edit}\n"
+            "Or make the server object at the top level of a file, name it mcp, and deploy that file: "
+            "--entrypoint path/to/file.py",
+            "\n".join(ended.lines) or None,
+            code="arguments_missing",
+        )
     return Failure(
         f"{why}, and running {_program(config)} as a program gave none either: {ended.how}.",
         "Make the server object at the top level of the file and name it mcp, or let the program speak MCP on its "

@@ -6,12 +6,19 @@ import os
 import sys
 import time
 
+from . import messages
+from .call import Call
 from .process import Process
 
-# Of one call: what a client that reads slowly may leave waiting of what can be left out.
-WAITING = 1000
-# The number of the platform's own request; a client's is answered before anybody else could use it.
+# The number of the platform's own request to a session's child, whose client has not spoken yet.
 HANDSHAKE = "offing-handshake"
+# Of what a child asks or gets without waiting: how much may be open.
+OPEN = 1000
+# Of a line that is no message, what is kept.
+LONGEST_TEXT = 64 * 1024
+NOBODY = "Nobody can be asked here: the client is reachable only while it waits for a call in a session."
+# How long a child that was told that a call is cancelled, and pinged, may say nothing at all.
+SILENT_SECONDS = 60
 
 
 class Ended(Exception):
@@ -24,37 +31,23 @@ class Ended(Exception):
         self.told = told
 
 
-class Call:
-    """One request on its way through a child. `messages` gives what is to go to its client, the response last."""
-
-    def __init__(self, message, number, shared):
-        self.number = number
-        self.client_number = message["id"]
-        meta = (message.get("params") or {}).get("_meta")
-        self.client_token = meta.get("progressToken") if isinstance(meta, dict) else None
-        # Calls of several clients share a child: their own numbers would collide.
-        self.token = number if shared and self.client_token is not None else self.client_token
-        self.messages = asyncio.Queue()
-        self.asked = set()
-
-    def give(self, message, needed=True):
-        if needed or self.messages.qsize() < WAITING:
-            self.messages.put_nowait(message)
-
-
 class Child:
     """`shared`: calls of several clients that stand alone; else all of one session, whose numbers are its own."""
 
-    def __init__(self, argv, environment, log, shared):
+    def __init__(self, argv, environment, log, shared, silent=SILENT_SECONDS):
         self._argv = argv
         self._environment = environment
         self._log = log
         self._shared = shared
+        self._silent = silent
         self._process = Process(log, self._heard, self._finish)
         self._calls = {}
+        # The numbers of what the child asked its client.
         self._asked = {}
         self._replies = set()
         self._next = 0
+        # When a call was cancelled after which nothing was heard.
+        self._doubted = None
         self.used = time.monotonic()
         self.hello = None
         self.ended = asyncio.get_running_loop().create_future()
@@ -71,7 +64,14 @@ class Child:
         return self._process.memory()
 
     async def start(self):
-        await self._process.start(self._argv, self._environment)
+        """Raises Ended where the machine refuses."""
+        try:
+            await self._process.start(self._argv, self._environment)
+        except BaseException as error:
+            self._finish("could not be started")
+            if not isinstance(error, Exception):
+                raise
+            raise Ended(f"it could not be started: {getattr(error, 'strerror', None) or error}", []) from None
 
     async def end(self):
         await self._process.end()
@@ -79,19 +79,19 @@ class Child:
     async def shake(self, params, seconds):
         """The handshake, on behalf of a client that has made it already. Raises Ended."""
         message = {"jsonrpc": "2.0", "id": HANDSHAKE, "method": "initialize", "params": params}
-        call = await self.call(message)
+        call = self.open(message, ours=True)
         try:
-            answer = await asyncio.wait_for(call.messages.get(), seconds)
+            answer = await asyncio.wait_for(self._answer(call), seconds)
         except asyncio.TimeoutError:
             self.forget(call)
             await self.end()
             how = f"it did not answer `initialize` on its standard input within {round(seconds)} seconds"
             raise self._ended(how) from None
-        if "result" not in answer:
+        if not isinstance(answer.get("result"), dict):
             if not self.alive:
                 raise self._ended(f"it {self.ended.result()} before it answered `initialize` on its standard input")
             await self.end()
-            raise self._ended(f"it refused `initialize`: {answer['error'].get('message')}")
+            raise self._ended(_refusal(answer.get("error")))
         self.hello = answer["result"]
         await self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
@@ -100,41 +100,61 @@ class Child:
         self.used = time.monotonic()
         await self._process.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
-    async def call(self, message):
-        """Sends a request. Raises KeyError when one of the same number is under way."""
+    def open(self, message, ours=False):
+        """A Call, whose answer is waited for from now on. Raises KeyError when one of the same number is under way."""
         self._next += 1
-        number = self._next if self._shared and message["id"] != HANDSHAKE else message["id"]
+        number = self._next if self._shared else message["id"]
         key = json.dumps(number)
         if key in self._calls:
             raise KeyError(number)
-        call = Call(message, number, self._shared)
-        if call.token != call.client_token:
-            params = message["params"]
-            message = {**message, "params": {**params, "_meta": {**params["_meta"], "progressToken": call.token}}}
-        self._calls[key] = call
-        if not self.alive:
-            self._lose(call)
-        else:
-            await self.send({**message, "id": number})
+        call = self._calls[key] = Call(message, number, self._shared, ours)
         return call
+
+    async def ask(self, call):
+        """Sends what was opened."""
+        request, call.request = call.request, None
+        if self.alive:
+            await self.send(request)
+        else:
+            self._lose(call)
 
     async def respond(self, message):
         """A client's response to what the child asked it; what nobody asked is dropped."""
-        if self._asked.pop(json.dumps(message["id"]), None) is not None:
+        if self._asked.pop(json.dumps(message.get("id")), None) is not None:
             await self.send(message)
 
+    async def _answer(self, call):
+        await self.ask(call)
+        return await call.take()
+
     def forget(self, call):
-        """Nobody waits for this call any more."""
+        """This call is over."""
         self._calls.pop(json.dumps(call.number), None)
         self.used = time.monotonic()
-        for key in call.asked:
-            self._asked.pop(key, None)
 
-    async def cancel(self, call, reason):
+    def leave(self, call):
+        """Its client hung up, which cancels nothing; but where it waits for no other call, nobody can be asked."""
         self.forget(call)
-        if self.alive:
-            params = {"requestId": call.number, "reason": reason}
-            await self.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+        if not self._calls:
+            for number in self._asked.values():
+                self._refuse(number, "The client left before it answered.")
+            self._asked.clear()
+
+    def cancel(self, call, reason):
+        """Tells the child that nobody waits; one that then says nothing at all, although it is pinged, is ended."""
+        self.forget(call)
+        if not self.alive:
+            return
+        params = {"requestId": call.number, "reason": reason}
+        self._reply({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+        if self._doubted is None:
+            self._doubted = time.monotonic()
+            self._reply({"jsonrpc": "2.0", "id": f"offing-ping-{self._doubted}", "method": "ping"})
+            asyncio.get_running_loop().call_later(self._silent, self._judge, self._doubted)
+
+    def _judge(self, doubted):
+        if self.alive and self._doubted == doubted:
+            self._process.kill(f"said nothing for {round(self._silent)} seconds after a call was cancelled, and was ended")
 
     def _ended(self, how):
         return Ended(how, list(self._process.last), self._process.told)
@@ -146,78 +166,82 @@ class Child:
         for call in list(self._calls.values()):
             self._lose(call)
         self._calls.clear()
+        self._asked.clear()
 
     def _lose(self, call):
         text = (
             f"The program {self.ended.result()} while it worked on this call. The next call gets a new process; the "
             "server's log has its last lines."
         )
-        error = {"code": -32000, "message": text}
-        call.give({"jsonrpc": "2.0", "id": call.client_number, "error": error})
+        self.forget(call)
+        call.finish({"jsonrpc": "2.0", "id": call.client_number, "error": {"code": -32000, "message": text}})
 
     def _heard(self, line):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            value = None
-        messages = value if isinstance(value, list) and value else [value]
-        if not all(isinstance(one, dict) and one.get("jsonrpc") == "2.0" for one in messages):
-            text = line.decode("utf-8", "replace").rstrip("\r\n")
-            if text:
-                self._process.last.append(text)
-                self._log.say("stdout", text)
-            return
-        for message in messages:
+        self._doubted = None
+        found, text = messages.read(line)
+        if text:
+            text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"
+            self._process.last.append(text)
+            self._log.say("stdout", text)
+        for message in found:
             if isinstance(message.get("method"), str):
-                self._request(message) if "id" in message else self._notification(message)
+                self._request(message, len(line)) if "id" in message else self._notification(message, len(line))
             else:
-                self._response(message)
+                self._response(message, len(line))
 
-    def _response(self, message):
+    def _response(self, message, size):
         call = self._calls.get(json.dumps(message.get("id")))
         if call is not None:
             self.forget(call)
-            call.give({**message, "id": call.client_number})
+            call.finish({**message, "id": call.client_number}, size)
 
     def _latest(self):
         return next(reversed(self._calls.values()), None)
 
     def _reply(self, message):
         # Not awaited: who waits for a child to read while it waits to be read waits forever.
-        reply = asyncio.ensure_future(self.send(message))
-        self._replies.add(reply)
-        reply.add_done_callback(self._replies.discard)
+        if len(self._replies) < OPEN:
+            reply = asyncio.ensure_future(self.send(message))
+            self._replies.add(reply)
+            reply.add_done_callback(self._replies.discard)
 
-    def _request(self, message):
+    def _refuse(self, number, text):
+        self._reply({"jsonrpc": "2.0", "id": number, "error": {"code": -32601, "message": text}})
+
+    def _request(self, message, size):
+        number = message["id"]
         if message["method"] == "ping":
-            self._reply({"jsonrpc": "2.0", "id": message["id"], "result": {}})
+            self._reply({"jsonrpc": "2.0", "id": number, "result": {}})
             return
         call = None if self._shared else self._latest()
-        if call is None or call.client_number == HANDSHAKE:
-            text = "Nobody can be asked here: the client is reachable only while it waits for a call in a session."
-            error = {"code": -32601, "message": text}
-            self._reply({"jsonrpc": "2.0", "id": message["id"], "error": error})
-            return
-        key = json.dumps(message["id"])
-        self._asked[key] = call
-        call.asked.add(key)
-        call.give(message)
+        if call is None or call.ours:
+            self._refuse(number, NOBODY)
+        elif len(self._asked) < OPEN and call.give(message, size):
+            self._asked[json.dumps(number)] = number
+        else:
+            self._refuse(number, "The client has too much to read and to answer already.")
 
-    def _notification(self, message):
+    def _notification(self, message, size):
         params = message.get("params")
         params = params if isinstance(params, dict) else {}
         if message["method"] == "notifications/progress":
             token = params.get("progressToken")
             for call in self._calls.values():
                 if call.token is not None and call.token == token and type(call.token) is type(token):
-                    call.give({**message, "params": {**params, "progressToken": call.client_token}}, needed=False)
+                    call.give({**message, "params": {**params, "progressToken": call.client_token}}, size)
             return
         call = self._latest()
-        if not self._shared and call is not None and call.client_number != HANDSHAKE:
-            call.give(message, needed=False)
+        if not self._shared and call is not None and not call.ours:
+            call.give(message, size)
         elif message["method"] == "notifications/message":
             data = json.dumps(params.get("data"), ensure_ascii=False)
             self._log.say("stderr", f"{params.get('level', 'info')}: {data}")
+
+
+def _refusal(error):
+    if error is None:
+        return "it answered `initialize` with neither a result nor an error"
+    return f"it refused `initialize`: {error.get('message') if isinstance(error, dict) else error}"
 
 
 def command(here, config):

@@ -1,16 +1,21 @@
 """The children of an instance: one per session, one for the calls that stand alone, and never more than a number."""
 
 import asyncio
+import collections
+import contextlib
 import time
 
-from .child import Child, Ended, command
+from ..hello import ALONE
+from .child import SILENT_SECONDS, Child, Ended, command
 
 MOST = 16
 IDLE_SECONDS = 15 * 60
 # Of the instance's memory, what its children may fill.
 SHARE = 0.9
 HANDSHAKE_SECONDS = 60
-ALONE = {"protocolVersion": "2025-11-25", "clientInfo": {"name": "offing", "version": "1"}, "capabilities": {}}
+# How long a call waits for another to be done, where every process is at work.
+ROOM_SECONDS = 5
+ROOM_LOOK_SECONDS = 0.05
 
 
 class Full(Exception):
@@ -29,22 +34,27 @@ class Pool:
         # Session → child; None stands for the one that is shared.
         self._children = {}
         self._starting = {}
+        # Session → how many requests have its child, or wait for it.
+        self._uses = collections.Counter()
+        self._silent = (config.get("silentMs") or SILENT_SECONDS * 1000) / 1000
         self._live = set()
         self._closed = False
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
 
-    async def shared(self, seconds=HANDSHAKE_SECONDS):
-        """The child for calls that stand alone; started when there is none. Raises Ended and Full."""
-        return await self._of(None, lambda child: child.shake(ALONE, seconds))
+    def shared(self, seconds=HANDSHAKE_SECONDS):
+        """The child for calls that stand alone, as long as it is used; started when there is none. Raises Ended and Full."""
+        return self._using(None, lambda child: child.shake(ALONE, seconds))
 
-    async def session(self, name, hello):
+    def session(self, name, hello):
         """The child of a session, with the handshake that `hello` repeats where it is new. Raises Ended and Full."""
-        return await self._of(name, lambda child: child.shake(hello, HANDSHAKE_SECONDS))
+        return self._using(name, lambda child: child.shake(hello, HANDSHAKE_SECONDS))
 
+    @contextlib.asynccontextmanager
     async def begin(self, name):
         """A new child for a session whose client is about to make the handshake."""
         await self.end(name)
-        return await self._of(name, None)
+        async with self._using(name, None) as child:
+            yield child
 
     async def end(self, name):
         child = self._children.pop(name, None)
@@ -56,6 +66,16 @@ class Pool:
         self._sweeper.cancel()
         self._children.clear()
         await asyncio.gather(*(child.end() for child in list(self._live)))
+
+    @contextlib.asynccontextmanager
+    async def _using(self, name, shake):
+        self._uses[name] += 1
+        try:
+            yield await self._of(name, shake)
+        finally:
+            self._uses[name] -= 1
+            if not self._uses[name]:
+                del self._uses[name]
 
     async def _of(self, name, shake):
         starting = self._starting.get(name)
@@ -78,14 +98,13 @@ class Pool:
         await self._room()
         if self._closed:
             raise Ended("the instance is stopping", [])
-        child = Child(self._argv, self._environment, self._log, shared=name is None)
+        child = Child(self._argv, self._environment, self._log, name is None, self._silent)
         self._live.add(child)
         child.ended.add_done_callback(lambda _: self._gone(name, child))
-        try:
-            await child.start()
-        except OSError as error:
-            child.ended.set_result("could not be started")
-            raise Ended(f"it could not be started: {error.strerror}", []) from None
+        await child.start()
+        if self._closed:
+            await child.end()
+            raise Ended("the instance is stopping", [])
         self._children[name] = child
         try:
             if shake is not None:
@@ -104,16 +123,21 @@ class Pool:
 
     async def _room(self):
         """Ends the child that has rested longest where one more would be too many, or too much. Raises Full."""
+        until = time.monotonic() + ROOM_SECONDS
         while len(self._live) >= self._most or self._tight():
-            resting = [(child.used, name or "", name, child) for name, child in self._children.items()
-                       if child.alive and not child.busy and name not in self._starting]
-            if not resting:
+            resting = [(child.used, name or "", name) for name, child in self._children.items() if self._rests(name, child)]
+            if resting:
+                await self.end(min(resting, key=lambda one: one[:2])[2])
+            elif time.monotonic() < until:
+                await asyncio.sleep(ROOM_LOOK_SECONDS)
+            else:
                 raise Full(
                     f"All {len(self._live)} processes that this instance has room for are at work for other sessions. "
                     "Try again when one of them is done."
                 )
-            _, _, name, _ = min(resting, key=lambda one: one[:2])
-            await self.end(name)
+
+    def _rests(self, name, child):
+        return child.alive and not child.busy and not self._uses[name] and name not in self._starting
 
     def _tight(self):
         """Whether one more as large as the largest would not fit: the kernel would end one in the midst of its work."""
@@ -127,5 +151,5 @@ class Pool:
             await asyncio.sleep(IDLE_SECONDS / 10)
             oldest = time.monotonic() - IDLE_SECONDS
             for name, child in list(self._children.items()):
-                if name is not None and not child.busy and child.used < oldest and name not in self._starting:
+                if name is not None and child.used < oldest and self._rests(name, child):
                     await self.end(name)

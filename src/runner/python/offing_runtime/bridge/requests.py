@@ -1,9 +1,9 @@
 """Carries what the gateway posts to the child that it belongs to, and the child's answers back."""
 
 import asyncio
-import base64
 import json
 
+from .. import hello
 from .pool import Full
 
 PARSE, INVALID, NO_METHOD, FAILED = -32700, -32600, -32601, -32000
@@ -42,8 +42,8 @@ class Requests:
             return
         try:
             message = json.loads(request.body)
-        except ValueError:
-            await answer.json(400, _error(None, PARSE, "The body is not JSON."))
+        except (ValueError, RecursionError):
+            await answer.json(400, _error(None, PARSE, "The body is not JSON that can be read."))
             return
         if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
             await answer.json(400, _error(None, INVALID, "The body is not a JSON-RPC message."))
@@ -62,27 +62,27 @@ class Requests:
     async def _in_session(self, name, told, message, answer):
         method = message.get("method")
         if method == "initialize" and "id" in message:
-            child = await self._pool.begin(name)
-            final = await self._carry(child, message, answer, held=True)
+            async with self._pool.begin(name) as child:
+                final = await self._carry(child, message, answer, held=True)
             if final is None or "result" not in final:
                 await self._pool.end(name)
             return
         try:
-            hello = json.loads(base64.urlsafe_b64decode(told + "=" * (-len(told) % 4)))
+            params = hello.read(told)
         except ValueError:
             await answer.json(400, _error(message.get("id"), INVALID, "The header offing-session cannot be read."))
             return
-        child = await self._pool.session(name, hello)
-        if method is None:
-            await child.respond(message)
-            await answer.empty(202)
-        elif "id" not in message:
-            # A child that was given the handshake by us was told this already.
-            if method != "notifications/initialized" or child.hello is None:
-                await child.send(message)
-            await answer.empty(202)
-        else:
-            await self._carry(child, message, answer, held=True)
+        async with self._pool.session(name, params) as child:
+            if method is None:
+                await child.respond(message)
+                await answer.empty(202)
+            elif "id" not in message:
+                # A child that was given the handshake by us was told this already.
+                if method != "notifications/initialized" or child.hello is None:
+                    await child.send(message)
+                await answer.empty(202)
+            else:
+                await self._carry(child, message, answer, held=True)
 
     async def _alone(self, request, message, answer):
         method, number = message.get("method"), message.get("id")
@@ -93,11 +93,11 @@ class Requests:
         elif method == "ping":
             await answer.json(200, {"jsonrpc": "2.0", "id": number, "result": {}})
         else:
-            child = await self._pool.shared()
-            if method == "initialize":
-                await answer.json(200, {"jsonrpc": "2.0", "id": number, "result": child.hello})
-            else:
-                await self._carry(child, message, answer, held=False)
+            async with self._pool.shared() as child:
+                if method == "initialize":
+                    await answer.json(200, {"jsonrpc": "2.0", "id": number, "result": child.hello})
+                else:
+                    await self._carry(child, message, answer, held=False)
 
     async def _carry(self, child, message, answer, held):
         """
@@ -106,25 +106,26 @@ class Requests:
         (`held`) leaving is no cancelling.
         """
         try:
-            call = await child.call(message)
+            call = child.open(message)
         except KeyError:
             text = "A request with the same id is under way in this session."
             await answer.json(400, _error(message["id"], INVALID, text))
             return None
         streaming = False
         try:
+            await child.ask(call)
             while True:
-                said = await call.messages.get()
+                said = await call.take()
                 if "method" not in said:
                     await (answer.event(said) if streaming else answer.json(200, said))
                     return said
                 streaming = True
                 await answer.event(said)
-        except asyncio.CancelledError:
+        except BaseException:
             if held:
-                child.forget(call)
+                child.leave(call)
             else:
-                await asyncio.shield(child.cancel(call, "the client left"))
+                child.cancel(call, "the client left")
             raise
 
 
