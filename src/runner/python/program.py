@@ -22,7 +22,8 @@ def main():
     os.set_inheritable(tell, False)
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path = [here] + [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
-    from offing_runtime import explain, place, standard
+    from offing_runtime.entry import place, standard
+    from offing_runtime.failure import explain
 
     sys.path.remove(here)
     sys.dont_write_bytecode = True

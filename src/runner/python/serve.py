@@ -31,7 +31,8 @@ def main():
     os.close(null)
     os.makedirs(os.environ["HOME"], exist_ok=True)
     sys.path = [here] + [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
-    from offing_runtime import control, explain
+    from offing_runtime import control
+    from offing_runtime.failure import explain
 
     sys.path.remove(here)
     sys.dont_write_bytecode = True

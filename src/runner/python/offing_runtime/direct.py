@@ -1,15 +1,16 @@
 """Serves the object that loading the entrypoint gives, or says that it takes a bridge."""
 
-from . import lines, load, stuck
+from . import lines, stuck
+from .entry import load
 from .control import Again
-from .explain import Failure
+from .failure import Failure
 
 
 def run(config, channel):
     """Serves until told to stop; the exit code. Raises Failure, and Again for what must be run as a program."""
     lines.capture(channel)
     stuck.watch(config, channel)
-    from . import serving
+    from .http import serving
 
     relative = config["entrypoint"]
     # What a bridge has found out already: it is not tried twice.

@@ -33,7 +33,7 @@ def over():
 
 
 def told(code, limit):
-    from . import trace
+    from .failure import trace
 
     where = running(code, trace) or suspended(code, trace)
     lines = ["The server was doing this:"]

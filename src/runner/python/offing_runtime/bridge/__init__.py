@@ -4,9 +4,10 @@ import asyncio
 import json
 import time
 
-from .. import arguments, explain, kinds
+from ..entry import kinds
+from ..failure import arguments, explain
 from ..control import Again
-from ..explain import Failure
+from ..failure import Failure
 from .log import Log
 from .pool import Pool
 from .requests import Requests

@@ -6,7 +6,7 @@ import contextlib
 import time
 
 from ..hello import ALONE
-from .child import SILENT_SECONDS, Child, Ended, command
+from .child import Child, command, Ended, SILENT_SECONDS
 
 MOST = 16
 IDLE_SECONDS = 15 * 60

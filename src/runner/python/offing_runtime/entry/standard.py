@@ -43,10 +43,10 @@ async def _instead(self, *_, **__):
 
 def run_object(config):
     """Loads the server object and runs it."""
-    from . import load, serving
+    from . import factory, load
 
     found = load.load(config)
-    kind, server = asyncio.run(serving.resolved(found, config["code"]))
+    kind, server = asyncio.run(factory.resolved(found, config["code"]))
     if kind == "lowlevel":
         asyncio.run(_lowlevel(server))
     else:

@@ -3,27 +3,7 @@
 Imported at every start, so that what looks for the cause is imported only when there is one to look for.
 """
 
-
-class Failure(Exception):
-    """A server that cannot be served: what happened, and what its author can do."""
-
-    def __init__(self, message, hint=None, trace=None, missing=(), code=None):
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.trace = trace
-        self.missing = list(missing)
-        self.code = code
-
-    def told(self):
-        return {
-            "reason": "load",
-            "code": self.code,
-            "message": self.message,
-            "hint": self.hint,
-            "traceback": self.trace,
-            "missing": self.missing,
-        }
+from . import Failure
 
 
 def explain(error, code, what):

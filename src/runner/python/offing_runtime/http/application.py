@@ -4,7 +4,7 @@ import contextlib
 import inspect
 
 from . import sdk, sessions
-from .kinds import lowlevel_of, versions
+from ..entry.kinds import lowlevel_of, versions
 
 PATH = "/mcp"
 

@@ -15,8 +15,9 @@ import logging
 import time
 import uuid
 
-from . import answers, headers, lines
-from . import hello as hellos
+from . import answers, headers
+from .. import lines
+from .. import hello as hellos
 from .sdk import named as _named
 
 IDLE_SECONDS = 30 * 60

@@ -11,7 +11,8 @@ import os
 import sys
 
 from . import place, traps
-from .explain import Failure, explain
+from ..failure import Failure
+from ..failure.explain import explain
 from .kinds import kind_of
 
 NAMES = ("mcp", "server", "app")

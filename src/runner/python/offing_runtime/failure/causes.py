@@ -3,8 +3,8 @@
 import re
 import sys
 
-from . import faults, imports, lines, packages, trace, variables
-from .explain import Failure
+from .. import lines
+from . import Failure, faults, imports, packages, trace, variables
 from .packages import dependency_file
 
 

@@ -1,0 +1,1 @@
+"""Finding, loading and telling the kind of what an artifact's entrypoint gives."""

@@ -1,0 +1,1 @@
+"""Serving a server object of the same process over streamable HTTP."""
