@@ -165,6 +165,6 @@ export const handshake: readonly Package[] = [
     sha256: "1c8de6a28097e637f6459f56e3818599fd49fa74bbc9d85b5d23555ed7faea6a",
     by: "wh1isper",
     about: "FastMCP of mcp 1 across modules; uv.lock, click program",
-    expected: serves(20, ["list_available_accounts", {}, "accounts"]),
+    expected: serves(20, ["list_available_accounts", {}, "result"]),
   },
 ];
