@@ -96,7 +96,7 @@ export async function unsupported(files: Survey): Promise<BuildError> {
   }
   return fail(
     "entrypoint_missing",
-    `${files.has("main.py") ? "main.py has nothing to do with MCP" : "There is no main.py"}, and none of the ${code.length} Python files constructs FastMCP, MCPServer or Server.`,
+    `${files.has("main.py") ? "main.py has nothing to do with MCP" : "There is no main.py"}, and ${code.length === 1 ? "its only Python file makes no" : `none of the ${code.length} Python files makes a`} FastMCP, MCPServer or Server.`,
     `${DEPLOYS} ${NAMED}`,
   );
 }

@@ -65,7 +65,9 @@ export const deploy: Command = {
           ...(build.warnings.length > 0 ? { warnings: build.warnings } : {}),
         });
       } else if (build.status === "succeeded") {
-        say(`\nLive in ${duration(build.durationMs)} with ${build.capabilities} capabilities:`);
+        say(
+          `\nLive in ${duration(build.durationMs)} with ${build.capabilities} ${build.capabilities === 1 ? "capability" : "capabilities"}:`,
+        );
         print(endpoint ?? "");
         for (const warning of build.warnings) say(red(`warning: ${visible(warning)}`));
         say(`Call it: ./offing tools ${at.organization}/${at.server}`);
