@@ -1,5 +1,9 @@
+import { existsSync } from "node:fs";
+import { chmod, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { callText, deployed, finished, mcpClient, serverSaying, startDeploy } from "../deploy.ts";
+import type { Files } from "../fixtures/repositories.ts";
 import { describeIf } from "../needs.ts";
 import { type Caller, openWorld, type World } from "../world.ts";
 import { viewport } from "./browser.ts";
@@ -65,11 +69,12 @@ describeIf(hasChromium, whyNot)("the pages of servers", () => {
     await page.goto(at(world.owner, "logged"));
     await page.getByText("Live", { exact: true }).first().waitFor();
     const kept = await neverReloaded(tab);
-    const started = await startDeploy(world.owner, "logged", serverSaying("two"));
-    // Both in one look: the last step has not begun, and there are lines of the first.
-    const early = `document.querySelector('[data-step="select"]')?.dataset.state === "waiting" &&
-      (document.querySelector('[aria-label="Build log"]')?.querySelectorAll("[data-stream]").length ?? 0) > 0`;
-    await expect.poll(() => page.evaluate(early), { interval: 10, timeout: 60_000 }).toBe(true);
+    const started = await startDeploy(world.owner, "logged", serverHeld());
+    // While the code's import is held, the last step waits and the lines of the first are there.
+    await page.locator('[data-step="select"][data-state="waiting"]').waitFor();
+    await page.getByLabel("Build log").locator("[data-stream]").first().waitFor();
+    expect(await page.locator('[data-step="select"]').getAttribute("data-state")).toBe("waiting");
+    await letGo();
     await page.locator('[data-step="select"][data-state="succeeded"]').waitFor();
     const { log } = await finished(world.owner, "logged", started.id);
     const shown = () => page.getByLabel("Build log").innerText();
@@ -156,6 +161,27 @@ def trap() -> str:
     expect(await seen(page.getByRole("heading", { name: "Not found" }))).toBe(true);
   });
 });
+
+/** A server whose import ends once `letGo` was called, so that its build can be looked at while it runs. */
+function serverHeld(): Files {
+  return {
+    ...serverSaying("two"),
+    "held.py":
+      "import pathlib, time\n\nwhile not pathlib.Path(__file__).with_name('go').exists():\n    time.sleep(0.02)\n",
+    "main.py": `import held\n${serverSaying("two")["main.py"]}`,
+  };
+}
+
+async function letGo(): Promise<void> {
+  const artifacts = join(world.dataDir, "artifacts");
+  const held = async () =>
+    (await readdir(artifacts)).find((digest) => existsSync(join(artifacts, digest, "code", "held.py")));
+  await expect.poll(held, { timeout: 60_000 }).toBeDefined();
+  const code = join(artifacts, (await held())!, "code");
+  // What is packaged is read-only; the instance sees this very folder.
+  await chmod(code, 0o755);
+  await writeFile(join(code, "go"), "");
+}
 
 function firstLine(text: string): string {
   return text.split("\n")[0]!;
