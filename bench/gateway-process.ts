@@ -12,12 +12,15 @@ const endpoint: Endpoint = {
   organization: { id: "org_1", slug: "acme" },
   server: { id: "srv_1", slug: "bench", kind: "hosted" },
   deployment: "live",
-  target: {
-    organization: "org_1",
-    server: "srv_1",
-    artifact: "a".repeat(64),
-    scope: "production",
-    variables: null,
+  upstream: {
+    kind: "hosted",
+    target: {
+      organization: "org_1",
+      server: "srv_1",
+      artifact: "a".repeat(64),
+      scope: "production",
+      variables: null,
+    },
   },
   manifest: {
     serverInfo: { name: "bench", version: "1" },

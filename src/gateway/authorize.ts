@@ -14,8 +14,10 @@ export function admit(x: Exchange, endpoint: Endpoint | undefined, principal: Pr
   record.organization = endpoint.organization.id;
   record.server = endpoint.server.id;
   record.deployment = endpoint.deployment;
-  record.artifact = endpoint.target.artifact;
-  record.scope = endpoint.target.scope;
+  if (endpoint.upstream.kind === "hosted") {
+    record.artifact = endpoint.upstream.target.artifact;
+    record.scope = endpoint.upstream.target.scope;
+  }
   const decision = decide(principal, resourceOf(endpoint), "discover");
   record.t_policy = x.lap();
   if (decision.effect === "allow") return endpoint;

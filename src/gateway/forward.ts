@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
-import type { Target } from "../snapshot/snapshot.ts";
+import type { Upstream } from "../snapshot/snapshot.ts";
 import type { Exchange, Flow } from "./exchange.ts";
 import type { Held, Leases } from "./leases.ts";
 import { Refusal } from "./refusal.ts";
@@ -17,7 +17,7 @@ export interface Sink {
 }
 
 export interface ForwardRequest {
-  readonly target: Target;
+  readonly upstream: Upstream;
   readonly headers: string[];
   readonly body: Buffer | string;
   readonly windowMs: number;
@@ -90,7 +90,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
     const held = this.#held;
     if (unsent && held !== undefined) {
       // It never left: a second instance cannot do the work twice.
-      this.#leases.drop(this.#request.target, held, error);
+      this.#leases.drop(this.#request.upstream, held, error);
       if (!this.#retried) {
         this.#retried = true;
         this.#leases.end(held);
@@ -114,7 +114,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
   }
 
   #acquire(): void {
-    const taken = this.#leases.take(this.#request.target);
+    const taken = this.#leases.take(this.#request.upstream);
     if (!(taken instanceof Promise)) return this.#send(taken);
     const before = this.#x.elapsed();
     taken.then(
@@ -132,7 +132,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
   #send(held: Held): void {
     this.#held = held;
     this.#leases.begin(held);
-    this.#x.record.instance = held.lease.instance;
+    this.#x.record.instance = held.instance;
     this.#sentAt = this.#x.elapsed();
     const { dial } = held;
     dial.dispatcher.dispatch(

@@ -11,34 +11,11 @@ import { readEnvelope } from "./envelope.ts";
 import { Exchange } from "./exchange.ts";
 import { Leases } from "./leases.ts";
 import { Live } from "./live.ts";
-import type { Credentials, Instances, Records, Sessions, Tokens } from "./ports.ts";
+import { defaultLimits, type GatewayLimits } from "./limits.ts";
+import type { Credentials, Instances, Peers, Records, Sessions, Tokens } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
 import { isGatewayPath, originCheck, resolve } from "./resolve.ts";
 import { SessionBook } from "./session.ts";
-
-export interface GatewayLimits {
-  /** Bytes of a request's body. */
-  readonly bodyBytes: number;
-  /** Milliseconds until a body is whole. */
-  readonly bodyTimeoutMs: number;
-  /** How deep JSON may nest. */
-  readonly jsonDepth: number;
-  /** Bytes of one upstream message that must be changed on its way. */
-  readonly messageBytes: number;
-  /** Milliseconds after which an unused instance is released. */
-  readonly idleMs: number;
-  /** Milliseconds that requests under way get when the gateway closes. */
-  readonly drainMs: number;
-}
-
-export const defaultLimits: GatewayLimits = {
-  bodyBytes: 6 * 1024 * 1024,
-  bodyTimeoutMs: 15_000,
-  jsonDepth: 128,
-  messageBytes: 16 * 1024 * 1024,
-  idleMs: 60_000,
-  drainMs: 5_000,
-};
 
 export interface GatewayOptions {
   readonly snapshot: Snapshot;
@@ -47,6 +24,8 @@ export interface GatewayOptions {
   readonly instances: Instances;
   readonly sessions: Sessions;
   readonly records: Records;
+  /** The other gateway processes; without, this is the only one. */
+  readonly peers?: Peers;
   /** Where clients reach us, such as `http://localhost:8080`. */
   readonly publicUrl: string;
   readonly clock?: Clock;
@@ -65,6 +44,9 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** A gateway without others. */
+const alone: Peers = { self: "only", address: () => undefined };
+
 /** How exact the deadlines of requests are. */
 const TICK_MS = 50;
 
@@ -80,7 +62,16 @@ export function createGateway(options: GatewayOptions): Gateway {
   const pools = options.pools ?? createPools();
   const leases = new Leases(options.instances, pools, clock, limits.idleMs);
   const book = new SessionBook(options.sessions, snapshot, () => clock.now());
-  const conversation = new Conversation(options.credentials, leases, book, limits.messageBytes);
+  const peers = options.peers ?? alone;
+  const conversation = new Conversation({
+    credentials: options.credentials,
+    sessions: options.sessions,
+    leases,
+    book,
+    peers,
+    clock,
+    limits,
+  });
   const authenticate = createAuthenticator(options.tokens);
   const checkOrigin = originCheck(options.publicUrl);
   const live = new Live<Exchange>();
@@ -116,7 +107,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const principal = authenticate(x);
     const endpoint = admit(x, place, principal);
     if (req.method === "DELETE") {
-      conversation.end(x, endpoint, principal).catch((error: unknown) => refuse(x, error));
+      conversation.end({ x, endpoint, principal }).catch((error: unknown) => refuse(x, error));
     } else if (req.method === "POST") {
       readBody(x, limits, {
         whole: () => attempt(x, () => converse(x, endpoint, principal)),
@@ -132,9 +123,10 @@ export function createGateway(options: GatewayOptions): Gateway {
   /** What its body decides, and its way upstream. Throws refusals. */
   function converse(x: Exchange, endpoint: Endpoint, principal: Principal): void {
     const envelope = readEnvelope(x, limits.jsonDepth);
-    const session = conversation.join(x, endpoint, principal, envelope);
+    const turn = { x, endpoint, principal };
+    const session = conversation.join(turn, envelope);
     if ("request" in envelope) authorize(x, endpoint, principal, envelope.request.known);
-    conversation.carry(x, endpoint, principal, envelope, session);
+    conversation.carry(turn, envelope, session);
   }
 
   return {

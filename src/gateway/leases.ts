@@ -1,11 +1,13 @@
 import type { Clock } from "../lib/clock.ts";
-import type { Target } from "../snapshot/snapshot.ts";
+import type { Target, Upstream } from "../snapshot/snapshot.ts";
 import type { Dial, Pools } from "../upstream/pool.ts";
 import type { Instances, Lease } from "./ports.ts";
 
-/** A warm instance that the gateway holds over many requests. */
+/** An upstream that can be dialled now: a warm instance that is held over many requests, or an external server. */
 export interface Held {
-  readonly lease: Lease;
+  /** Null for an external server. */
+  readonly instance: string | null;
+  readonly lease: Lease | null;
   readonly dial: Dial;
   /** Requests under way. */
   uses: number;
@@ -40,9 +42,16 @@ export class Leases {
   }
 
   /** The held instance at once, or a promise of one; all who wait for the same target share it. */
-  take(target: Target): Held | Promise<Held> {
-    const key = keyOf(target);
-    return this.#held.get(key) ?? this.#waking.get(key) ?? this.#wake(key, target);
+  take(upstream: Upstream): Held | Promise<Held> {
+    const key = keyOf(upstream);
+    const known = this.#held.get(key) ?? this.#waking.get(key);
+    if (known !== undefined) return known;
+    return upstream.kind === "hosted" ? this.#wake(key, upstream.target) : this.#dial(key, upstream);
+  }
+
+  /** What is held now, without waking anything. */
+  warm(upstream: Upstream): Held | undefined {
+    return this.#held.get(keyOf(upstream));
   }
 
   begin(held: Held): void {
@@ -55,8 +64,8 @@ export class Leases {
   }
 
   /** Sends a request without a body to an instance that is held now; what it answers, or whether, is no matter. */
-  async tell(target: Target, method: "DELETE", headers: string[]): Promise<void> {
-    const held = this.#held.get(keyOf(target));
+  async tell(upstream: Upstream, method: "DELETE", headers: string[]): Promise<void> {
+    const held = this.warm(upstream);
     if (held === undefined) return;
     const { dispatcher, origin, path } = held.dial;
     this.begin(held);
@@ -72,8 +81,8 @@ export class Leases {
   }
 
   /** Gives up an instance that cannot be reached. */
-  drop(target: Target, held: Held, reason: Error): void {
-    const key = keyOf(target);
+  drop(upstream: Upstream, held: Held, reason: Error): void {
+    const key = keyOf(upstream);
     if (this.#held.get(key) === held) this.#held.delete(key);
     this.#discard(held, reason);
   }
@@ -102,6 +111,13 @@ export class Leases {
     return waking;
   }
 
+  #dial(key: string, upstream: Upstream & { kind: "external" }): Held {
+    const dial = this.#pools.external(upstream.organization, upstream.url);
+    const held = { instance: null, lease: null, dial, uses: 0, usedAt: this.#clock.monotonic(), lost: false };
+    this.#held.set(key, held);
+    return held;
+  }
+
   #hold(key: string, lease: Lease): Held {
     let dial: Dial;
     try {
@@ -111,6 +127,7 @@ export class Leases {
       throw error;
     }
     const held: Held = {
+      instance: lease.instance,
       lease,
       dial,
       uses: 0,
@@ -136,6 +153,7 @@ export class Leases {
   #discard(held: Held, reason: Error): void {
     if (held.lost) return;
     held.lost = true;
+    if (held.lease === null) return;
     this.#pools.drop(held.lease.address, reason);
     held.lease.release();
   }
@@ -150,19 +168,21 @@ export class Leases {
   }
 }
 
-const keys = new WeakMap<Target, string>();
+const keys = new WeakMap<Upstream, string>();
 
-function keyOf(target: Target): string {
-  let key = keys.get(target);
+function keyOf(upstream: Upstream): string {
+  let key = keys.get(upstream);
   if (key === undefined) {
-    key = JSON.stringify([
-      target.organization,
-      target.server,
-      target.artifact,
-      target.scope,
-      target.variables,
-    ]);
-    keys.set(target, key);
+    key = upstream.kind === "external" ? externalKey(upstream) : hostedKey(upstream.target);
+    keys.set(upstream, key);
   }
   return key;
+}
+
+function externalKey({ organization, server, url }: Upstream & { kind: "external" }): string {
+  return JSON.stringify([organization, server, url]);
+}
+
+function hostedKey({ organization, server, artifact, scope, variables }: Target): string {
+  return JSON.stringify([organization, server, artifact, scope, variables]);
 }

@@ -43,6 +43,18 @@ export interface Sessions {
   end(session: string, organization: string, expiresAt: number): Promise<void>;
 }
 
+/**
+ * The gateway processes that serve together. What lives in one of them (a
+ * parked call, a stream's replay buffer) names its holder, and the others hand
+ * requests for it over.
+ */
+export interface Peers {
+  /** This process's name; letters, digits, `_` and `-`, unique over all that ever ran. */
+  readonly self: string;
+  /** Where `holder` takes requests over: `unix:<path>`. Undefined when it is gone. */
+  address(holder: string): string | undefined;
+}
+
 export type Boundary =
   | "routing"
   | "protocol"

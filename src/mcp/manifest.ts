@@ -10,6 +10,8 @@ export interface Capability {
   /** SHA-256, in hex, of the canonical JSON of `definition`. */
   readonly hash: string;
   readonly definition: Readonly<Record<string, unknown>>;
+  /** The only era in which it works, of a server that speaks both; absent where either does, or where it is not known. */
+  readonly era?: Era;
 }
 
 /** What a server said of itself when it was discovered. */

@@ -12,15 +12,27 @@ export interface Target {
   readonly variables: string | null;
 }
 
+/** Where the gateway forwards: instances of a hosted deployment, or the URL of a server that runs elsewhere. */
+export type Upstream =
+  | { readonly kind: "hosted"; readonly target: Target }
+  | {
+      readonly kind: "external";
+      readonly organization: string;
+      readonly server: string;
+      /** Absolute http(s) URL of its MCP endpoint. */
+      readonly url: string;
+    };
+
 /** One endpoint: a deployment of a server, and everything the gateway needs to serve it. */
 export interface Endpoint {
   /** Unique over all organizations; sessions are bound to it. */
   readonly id: string;
   readonly organization: { readonly id: string; readonly slug: string };
-  readonly server: { readonly id: string; readonly slug: string; readonly kind: "hosted" };
+  readonly server: { readonly id: string; readonly slug: string; readonly kind: "hosted" | "external" };
   readonly deployment: string;
-  readonly target: Target;
+  readonly upstream: Upstream;
   readonly manifest: Manifest;
+  /** The eras in which the upstream answers, without those that its owner ruled out. */
   readonly eras: readonly Era[];
   /** Milliseconds from request to last byte, waking included, standing streams excluded. */
   readonly requestWindowMs: number;

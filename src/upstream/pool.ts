@@ -11,8 +11,10 @@ export interface Dial {
 
 /** Connections to upstreams, kept alive between requests, one pool per address. */
 export interface Pools {
-  /** `unix:<path>`, or an http(s) URL that a guarded dispatcher has been given for. Throws on anything else. */
+  /** An instance, at `unix:<path>`. Throws on anything else. */
   at(address: string): Dial;
+  /** A server at an http(s) URL that people of `organization` gave, through their guarded dispatcher. */
+  external(organization: string, url: string): Dial;
   /** Destroys the connections to an address; what is under way fails with `reason`. */
   drop(address: string, reason: Error): void;
   close(): Promise<void>;
@@ -24,8 +26,8 @@ export interface PoolOptions {
   /** The path at which an instance serves MCP. */
   readonly instancePath?: string;
   readonly connectTimeoutMs?: number;
-  /** For URLs: what dials them. Without it, a URL is refused. */
-  readonly guarded?: Dispatcher;
+  /** What dials the URLs of an organization; without it, none is dialled. Its owner closes what it gives. */
+  readonly guarded?: (organization: string) => Dispatcher;
 }
 
 /** What an instance sees as `Host`: servers that check it accept a loopback name with a port. */
@@ -46,10 +48,6 @@ export function createPools(options: PoolOptions = {}): Pools {
       });
       return { address, dispatcher, origin: INSTANCE_ORIGIN, path: options.instancePath ?? "/mcp" };
     }
-    const url = URL.canParse(address) ? new URL(address) : undefined;
-    if ((url?.protocol === "http:" || url?.protocol === "https:") && options.guarded !== undefined) {
-      return { address, dispatcher: options.guarded, origin: url.origin, path: url.pathname + url.search };
-    }
     throw new Error(`No way to dial "${address}" is configured.`);
   };
   return {
@@ -61,14 +59,22 @@ export function createPools(options: PoolOptions = {}): Pools {
       }
       return dial;
     },
+    external(organization, address) {
+      const url = URL.canParse(address) ? new URL(address) : undefined;
+      if ((url?.protocol !== "http:" && url?.protocol !== "https:") || options.guarded === undefined) {
+        throw new Error(`No way to dial "${address}" is configured.`);
+      }
+      const dispatcher = options.guarded(organization);
+      return { address, dispatcher, origin: url.origin, path: url.pathname + url.search };
+    },
     drop(address, reason) {
       const dial = dials.get(address);
       if (dial === undefined) return;
       dials.delete(address);
-      if (dial.dispatcher !== options.guarded) dial.dispatcher.destroy(reason).catch(() => {});
+      dial.dispatcher.destroy(reason).catch(() => {});
     },
     async close() {
-      const owned = [...dials.values()].filter((dial) => dial.dispatcher !== options.guarded);
+      const owned = [...dials.values()];
       dials.clear();
       await Promise.all(owned.map((dial) => dial.dispatcher.destroy()));
     },

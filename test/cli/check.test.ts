@@ -189,12 +189,12 @@ describe("offing check", () => {
   it("fails where the server does not start any more", async () => {
     const { build } = await deployed(world.owner, "gone", files());
     const { services, runner } = world.system;
-    const { target } = services.snapshot.endpoint("default", "gone", "live")!;
+    const { upstream } = services.snapshot.endpoint("default", "gone", "live")!;
     await rm(join(world.dataDir, "artifacts", build.artifact!.split(":").at(-1)!), {
       recursive: true,
       force: true,
     });
-    await runner.retire(target);
+    if (upstream.kind === "hosted") await runner.retire(upstream.target);
     const { of, failed } = await asOwner("gone");
     expect(failed).toContain(lines.list);
     expect(of("call").result).toBe("not_applicable");

@@ -7,7 +7,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { createGateway, type Gateway, type GatewayLimits } from "../../src/gateway/handler.ts";
+import { createGateway, type Gateway } from "../../src/gateway/handler.ts";
+import type { GatewayLimits } from "../../src/gateway/limits.ts";
 import type { Credentials, Instances, Lease, RequestRecord } from "../../src/gateway/ports.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { type Keyring, openToken, sealToken } from "../../src/lib/seal.ts";
@@ -119,12 +120,15 @@ export class TestGateway implements AsyncDisposable {
       organization: { id: `org_${organization}`, slug: organization },
       server: { id, slug, kind: "hosted" },
       deployment,
-      target: {
-        organization: `org_${organization}`,
-        server: id,
-        artifact: "a".repeat(64),
-        scope: "production",
-        variables: null,
+      upstream: {
+        kind: "hosted",
+        target: {
+          organization: `org_${organization}`,
+          server: id,
+          artifact: "a".repeat(64),
+          scope: "production",
+          variables: null,
+        },
       },
       manifest,
       eras: options.eras ?? manifest.eras,

@@ -168,14 +168,16 @@ function serverHeld(): Files {
     ...serverSaying("two"),
     "held.py":
       "import pathlib, time\n\nwhile not pathlib.Path(__file__).with_name('go').exists():\n    time.sleep(0.02)\n",
-    "main.py": `import held\n${serverSaying("two")["main.py"]}`,
+    "main.py": `import held\n${String(serverSaying("two")["main.py"])}`,
   };
 }
 
 async function letGo(): Promise<void> {
   const artifacts = join(world.dataDir, "artifacts");
   const held = async () =>
-    (await readdir(artifacts)).find((digest) => existsSync(join(artifacts, digest, "code", "held.py")));
+    (await readdir(artifacts)).find(
+      (digest) => !digest.startsWith(".") && existsSync(join(artifacts, digest, "code", "held.py")),
+    );
   await expect.poll(held, { timeout: 60_000 }).toBeDefined();
   const code = join(artifacts, (await held())!, "code");
   // What is packaged is read-only; the instance sees this very folder.

@@ -49,12 +49,15 @@ export async function compileServer(
       organization: { id: organization, slug: row.organizationSlug },
       server: { id: server, slug: row.slug, kind: "hosted" },
       deployment: row.deployment,
-      target: {
-        organization,
-        server,
-        artifact: row.artifact,
-        scope: row.scope,
-        variables: row.variable_set,
+      upstream: {
+        kind: "hosted",
+        target: {
+          organization,
+          server,
+          artifact: row.artifact,
+          scope: row.scope,
+          variables: row.variable_set,
+        },
       },
       manifest,
       eras: manifest.eras,
