@@ -168,7 +168,8 @@ function serverHeld(): Files {
     ...serverSaying("two"),
     "held.py":
       "import pathlib, time\n\nwhile not pathlib.Path(__file__).with_name('go').exists():\n    time.sleep(0.02)\n",
-    "main.py": `import held\n${String(serverSaying("two")["main.py"])}`,
+    "fastmcp.json": JSON.stringify({ source: { path: "entry.py", entrypoint: "mcp" } }),
+    "entry.py": "import held\nfrom main import mcp\n",
   };
 }
 
