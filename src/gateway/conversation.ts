@@ -1,6 +1,8 @@
 import { Lru } from "../lib/lru.ts";
 import { codes, errorText } from "../mcp/errors.ts";
 import { discoverResult, isLogLevel } from "../mcp/translate.ts";
+import type { Capability } from "../mcp/manifest.ts";
+import { parameterFault } from "../mcp/parameters.ts";
 import { noteCapability } from "./capability.ts";
 import { HandshakeCell } from "./cells/handshake.ts";
 import { HandshakeOnStatelessCell } from "./cells/handshake-on-stateless.ts";
@@ -8,6 +10,9 @@ import { StatelessCell } from "./cells/stateless.ts";
 import { StatelessOnHandshakeCell } from "./cells/stateless-on-handshake.ts";
 import type { Asked, Envelope } from "./envelope.ts";
 import { eraFor } from "./era.ts";
+import type { Exchange } from "./exchange.ts";
+import { Refusal } from "./refusal.ts";
+import { openState } from "./request-state.ts";
 import type { Services } from "./services.ts";
 import type { OpenSession } from "./session.ts";
 import type { Turn } from "./turn.ts";
@@ -98,14 +103,22 @@ export class Conversation {
     const { x, endpoint } = turn;
     const { request } = envelope;
     const capability = noteCapability(x, endpoint.manifest);
-    if (eraFor(endpoint, "stateless", capability) === "stateless") {
-      return this.#stateless.request(turn, envelope);
+    if (capability?.kind === "tool") agreeOnParameters(x, capability, request);
+    // A call that waits goes on where it waits, whatever would be chosen now.
+    const state = request.known.names === null ? undefined : openState(this.#services, turn, request);
+    if (state?.kind !== "parked" && eraFor(endpoint, "stateless", capability) === "stateless") {
+      return this.#stateless.request(turn, envelope, state?.state);
     }
     if (request.method === "server/discover") {
       return x.answer(200, resultText(request, discoverResult(endpoint.manifest)));
     }
     this.#statelessOnHandshake.request(turn, envelope);
   }
+}
+
+function agreeOnParameters(x: Exchange, tool: Capability, request: Asked): void {
+  const fault = parameterFault(tool.definition, request.params, x.req.headers);
+  if (fault !== undefined) throw new Refusal("protocol", fault.status, fault.message, fault);
 }
 
 function resultText(request: Asked, result: object): string {

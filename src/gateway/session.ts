@@ -4,10 +4,12 @@ import { Lru } from "../lib/lru.ts";
 import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import { shortText } from "../mcp/stateless.ts";
 import type { Principal } from "../policy/decide.ts";
+import type { SessionRow } from "../snapshot/session.ts";
 import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Sessions } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
+import type { Turn } from "./turn.ts";
 
 /** What is sealed into a session id. Everything in it is fixed for the session's life. */
 export interface SessionClaims {
@@ -22,6 +24,8 @@ export interface SessionClaims {
   readonly capabilities: JsonObject;
   /** Milliseconds since 1970. */
   readonly expires: number;
+  /** The id that an external upstream gave the session when it began; its own secret, never the client's. */
+  readonly upstream?: string;
 }
 
 /** An open session and the id under which its instance knows it. */
@@ -30,9 +34,16 @@ export interface OpenSession {
   readonly upstreamId: string;
   /** The handshake as a header says it to an instance, which repeats it where it does not know the session. */
   readonly hello: string;
+  /** When this process last told of its use; milliseconds since 1970. */
+  toldAt: number;
 }
 
+/** Where a session is used: it is bound to both. */
+type Place = Pick<Turn, "endpoint" | "principal">;
+
 const LIFE_MS = 24 * 60 * 60 * 1000;
+/** How exact the last use of a session is known. */
+const TELL_MS = 60_000;
 /** Of client capabilities as UTF-8 JSON that are sealed in; a header must carry them. */
 const CAPABILITY_BYTES = 2048;
 
@@ -42,6 +53,8 @@ export class SessionBook {
   readonly #snapshot: Snapshot;
   readonly #now: () => number;
   readonly #opened = new Lru<string, OpenSession>(10_000);
+  /** Sealed upstream ids that took the place of the first, opened. */
+  readonly #rebound = new Lru<string, string>(10_000);
 
   constructor(sessions: Sessions, snapshot: Snapshot, now: () => number) {
     this.#sessions = sessions;
@@ -56,7 +69,13 @@ export class SessionBook {
   }
 
   /** The session id for the client: sealed, so that any replica can open it and nobody forge it. */
-  mint(sid: string, endpoint: Endpoint, principal: Principal, params: JsonObject, revision: string): string {
+  mint(
+    sid: string,
+    { endpoint, principal }: Place,
+    params: JsonObject,
+    revision: string,
+    upstream?: string,
+  ): string {
     const claims: SessionClaims = {
       v: 1,
       sid,
@@ -66,9 +85,12 @@ export class SessionBook {
       revision,
       ...clientOf(params),
       expires: this.#now() + LIFE_MS,
+      ...(upstream === undefined ? {} : { upstream }),
     };
     const token = this.#sessions.seal(claims);
-    this.#opened.set(token, opened(claims));
+    const session = opened(claims);
+    this.#opened.set(token, session);
+    this.#tell(endpoint, session);
     return token;
   }
 
@@ -94,17 +116,73 @@ export class SessionBook {
     }
     if (claims.principal !== principalId(principal)) throw ended("of another principal");
     if (claims.expires <= this.#now()) throw ended("expired");
-    if (this.#snapshot.sessionEnded(claims.sid)) throw ended("ended");
+    if (this.#snapshot.session(claims.sid)?.ended === true) throw ended("ended");
     x.record.session = claims.sid;
     x.record.client_name = claims.client.name;
     x.record.client_version = claims.client.version;
     x.record.protocol_version = claims.revision;
+    if (this.#now() - session.toldAt >= TELL_MS) this.#tell(endpoint, session);
     return session;
   }
 
-  async end(session: OpenSession): Promise<void> {
-    const { sid, organization, expires } = session.claims;
-    await this.#sessions.end(sid, organization, expires);
+  /** Ends a session; every gateway refuses it from then on. */
+  async end({ endpoint }: Place, session: OpenSession): Promise<void> {
+    await this.#sessions.publish(this.#row(endpoint, session), { ended: true });
+  }
+
+  /** The least severe log level that the session's client asked for; undefined: it never asked. */
+  level(session: OpenSession): string | undefined {
+    return this.#snapshot.session(session.claims.sid)?.level;
+  }
+
+  /** Keeps a level for the rest of the session, at every gateway. */
+  async setLevel({ endpoint }: Place, session: OpenSession, level: string): Promise<void> {
+    if (this.level(session) === level) return;
+    await this.#sessions.publish(this.#row(endpoint, session), { level });
+  }
+
+  /** The id under which an external upstream knows the session now; undefined: it gave none. */
+  upstreamSession({ claims }: OpenSession): string | undefined {
+    const sealed = this.#snapshot.session(claims.sid)?.upstream;
+    if (sealed === undefined) return claims.upstream;
+    let id = this.#rebound.get(sealed);
+    if (id === undefined) {
+      const value = this.#sessions.open(sealed);
+      if (!isObject(value) || value["session"] !== claims.sid) return claims.upstream;
+      if (typeof value["upstream"] !== "string") return claims.upstream;
+      id = value["upstream"];
+      this.#rebound.set(sealed, id);
+    }
+    return id;
+  }
+
+  /** Puts another upstream session behind a session, at every gateway: its upstream forgot the one before. */
+  async rebind({ endpoint }: Place, session: OpenSession, upstream: string): Promise<void> {
+    const sealed = this.#sessions.seal({ session: session.claims.sid, upstream });
+    await this.#sessions.publish(this.#row(endpoint, session), { upstream: sealed });
+  }
+
+  #tell(endpoint: Endpoint, session: OpenSession): void {
+    session.toldAt = this.#now();
+    this.#sessions.seen(this.#row(endpoint, session));
+  }
+
+  #row(endpoint: Endpoint, { claims }: OpenSession): SessionRow {
+    return {
+      id: claims.sid,
+      organization: claims.organization,
+      server: endpoint.server.id,
+      endpoint: claims.endpoint,
+      deployment: endpoint.deployment,
+      kind: "handshake",
+      principal: claims.principal,
+      clientName: claims.client.name,
+      clientVersion: claims.client.version,
+      revision: claims.revision,
+      createdAt: claims.expires - LIFE_MS,
+      seenAt: this.#now(),
+      expiresAt: claims.expires,
+    };
   }
 
   #unseal(token: string): OpenSession | undefined {
@@ -130,7 +208,7 @@ export function clientOf(params: JsonObject): Pick<SessionClaims, "client" | "ca
 
 function opened(claims: SessionClaims): OpenSession {
   const { sid, revision, client, capabilities } = claims;
-  return { claims, upstreamId: upstreamId(sid), hello: helloOf(revision, client, capabilities) };
+  return { claims, upstreamId: upstreamId(sid), hello: helloOf(revision, client, capabilities), toldAt: 0 };
 }
 
 /** base64url of JSON `{protocolVersion, clientInfo, capabilities}`, as `initialize` has them. */
@@ -152,7 +230,8 @@ function upstreamId(sid: string): string {
   return hash("sha256", `upstream-session:${sid}`).slice(0, 32);
 }
 
-function principalId(principal: Principal): string {
+/** Who a session or a state belongs to. */
+export function principalId(principal: Principal): string {
   return principal.kind === "anonymous" ? "anonymous" : principal.id;
 }
 
@@ -166,6 +245,7 @@ function isClaims(value: unknown): value is SessionClaims {
     typeof value["principal"] === "string" &&
     typeof value["revision"] === "string" &&
     typeof value["expires"] === "number" &&
+    (value["upstream"] === undefined || typeof value["upstream"] === "string") &&
     isObject(value["client"]) &&
     isObject(value["capabilities"])
   );

@@ -105,17 +105,29 @@ export function toHandshake(message: { readonly params: JsonObject; readonly bod
 export const translatedRevision = newestHandshake;
 
 /**
- * The text that a routing header stands for: `=?base64?…?=` decoded, anything
- * else as it is (2026-07-28, basic/transports/streamable-http). Undefined
- * for a sentinel that does not decode.
+ * The text that a mirrored header stands for: `=?base64?…?=` decoded, anything
+ * else as it is (2026-07-28, basic/transports/streamable-http, "Value
+ * Encoding"). Undefined for what cannot be a value: a sentinel that is not
+ * canonical Base64 of UTF-8, or characters that no header may hold.
  */
 export function headerText(value: string): string | undefined {
-  if (!value.startsWith("=?base64?") || !value.endsWith("?=") || value.length < 11) return value;
+  if (!value.startsWith("=?base64?") || !value.endsWith("?=") || value.length < 11) {
+    return visible.test(value) ? value : undefined;
+  }
   const encoded = value.slice(9, -2);
   const bytes = Buffer.from(encoded, "base64");
-  if (bytes.toString("base64").replace(/=+$/, "") !== encoded.replace(/=+$/, "")) return;
+  if (bytes.toString("base64") !== encoded || !isUtf8(bytes)) return;
   return bytes.toString();
 }
+
+/** How a mirrored header carries a text; the inverse of `headerText`. */
+export function headerValue(text: string): string {
+  const plain = visible.test(text) && text.trim() === text;
+  if (plain && !(text.startsWith("=?base64?") && text.endsWith("?="))) return text;
+  return `=?base64?${Buffer.from(text.toWellFormed()).toString("base64")}?=`;
+}
+
+const visible = /^[\x20-\x7e\t]*$/;
 
 function isId(value: unknown): value is RequestId {
   return typeof value === "string" || (typeof value === "number" && Number.isInteger(value));

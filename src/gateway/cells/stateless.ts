@@ -1,11 +1,14 @@
+import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import { announceReachable } from "../../mcp/translate.ts";
 import { upstreamHeaders } from "../credential.ts";
 import type { Asked, Envelope } from "../envelope.ts";
 import { Forward, type Sink } from "../forward.ts";
 import { Relay } from "../relay.ts";
+import { sealState } from "../request-state.ts";
 import { Rewriter } from "../rewrite.ts";
 import type { Services } from "../services.ts";
 import type { Turn } from "../turn.ts";
+import { StatelessRelay } from "./stateless-relay.ts";
 
 /** A stateless client on an upstream of the stateless era. */
 export class StatelessCell {
@@ -15,22 +18,32 @@ export class StatelessCell {
     this.#services = services;
   }
 
-  request(turn: Turn, { request, envelope }: Envelope & { kind: "stateless" }): void {
+  /** `state`: the upstream's own `requestState`, of a request that is retried. */
+  request(
+    turn: Turn,
+    { request, envelope }: Envelope & { kind: "stateless" },
+    state: string | undefined,
+  ): void {
     const { x, endpoint, principal } = turn;
     const { upstream, requestWindowMs: windowMs } = endpoint;
     // Of its own for every request: two stateless requests share nothing.
     const spoken = { revision: envelope.revision, session: x.record.id, stateless: true };
     const headers = upstreamHeaders(x, endpoint, principal, this.#services.credentials, spoken);
+    const body = state === undefined ? x.body : withState(x.body, request, state);
     void new Forward(
       x,
       this.#services.leases,
-      { upstream, headers, body: x.body, windowMs, cancelOnLeave: true },
-      this.#passing(turn, request),
+      { upstream, headers, body, windowMs, cancelOnLeave: true },
+      this.#sink(turn, request),
     );
   }
 
-  /** What passes as it is, save that the gateway's own limits are part of what a server announces. */
-  #passing({ x }: Turn, request: Asked): Sink {
+  /** What passes as it is, save what means something here only, and what the gateway's own limits are. */
+  #sink(turn: Turn, request: Asked): Sink {
+    const { x } = turn;
+    if (request.known.names !== null) {
+      return new StatelessRelay(x, (response) => this.#sealed(turn, request, response));
+    }
     if (request.method !== "server/discover") return new Relay(x);
     return new Rewriter(x, {
       rewrite: (message) => ({ kind: "pass", message: announceReachable(message) }),
@@ -38,4 +51,28 @@ export class StatelessCell {
       stateless: true,
     });
   }
+
+  #sealed(turn: Turn, request: Asked, response: JsonObject): JsonObject {
+    const { result } = response;
+    if (!isObject(result) || typeof result["requestState"] !== "string") return response;
+    const state = { kind: "upstream", state: result["requestState"] } as const;
+    return {
+      ...response,
+      result: { ...result, requestState: sealState(this.#services, turn, request, state) },
+    };
+  }
+}
+
+/** The same body with the upstream's own state; nothing else in it is written anew where that can be helped. */
+function withState(body: Buffer, request: Asked, own: string): Buffer | string {
+  const given = `"${String(request.params["requestState"])}"`;
+  const at = body.indexOf(given);
+  if (at >= 0 && body.indexOf(given, at + 1) < 0) {
+    return Buffer.concat([
+      body.subarray(0, at),
+      Buffer.from(JSON.stringify(own)),
+      body.subarray(at + given.length),
+    ]);
+  }
+  return JSON.stringify({ ...request.body, params: { ...request.params, requestState: own } });
 }

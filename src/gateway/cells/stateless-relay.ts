@@ -1,0 +1,142 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { SseReader, sseMessage } from "../../lib/sse.ts";
+import { isObject, type JsonObject } from "../../mcp/envelope.ts";
+import { statelessStatus } from "../../mcp/errors.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Sink } from "../forward.ts";
+import type { Refusal } from "../refusal.ts";
+import { formOf, noteMessage, Relay } from "../relay.ts";
+
+/** Answers of this size at most are looked into; what asks for input or names a task is far smaller. */
+const LOOKED_INTO_BYTES = 64 * 1024;
+
+const MARKS = ['"input_required"', '"task"'].map((mark) => Buffer.from(mark));
+
+/**
+ * Passes an answer of a stateless upstream unread, save for what holds a state
+ * or a name that only means something here: `change` makes of such a result
+ * what the client gets. What escapes a look (larger, or spelled in another way)
+ * holds nothing that a client could come back with.
+ */
+export class StatelessRelay implements Sink {
+  readonly #x: Exchange;
+  readonly #change: (response: JsonObject) => JsonObject;
+  readonly #relay: Relay;
+  #form: "json" | "events" | "empty" = "empty";
+  #status = 0;
+  #headers: IncomingHttpHeaders = {};
+  #held: Buffer | undefined;
+  /** Passing by what is too large to look into. */
+  #passing = false;
+
+  constructor(x: Exchange, change: (response: JsonObject) => JsonObject) {
+    this.#x = x;
+    this.#change = change;
+    this.#relay = new Relay(x);
+  }
+
+  start(status: number, headers: IncomingHttpHeaders): Refusal | undefined {
+    const form = formOf(status, headers);
+    if (form !== "json") {
+      if (form === "events") this.#form = form;
+      return this.#relay.start(status, headers);
+    }
+    this.#form = form;
+    this.#status = status;
+    this.#headers = headers;
+    return;
+  }
+
+  data(chunk: Buffer): boolean | Refusal {
+    if (this.#form === "events") return this.#events(chunk);
+    if (this.#form !== "json" || this.#passing) return this.#relay.data(chunk);
+    const bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
+    if (bytes.length <= LOOKED_INTO_BYTES) {
+      this.#held = bytes;
+      return true;
+    }
+    this.#passing = true;
+    this.#held = undefined;
+    return this.#relay.start(this.#status, this.#headers) ?? this.#relay.data(bytes);
+  }
+
+  end(): Refusal | undefined {
+    const held = this.#held;
+    if (this.#form === "json" && !this.#passing) {
+      const made = held !== undefined && marked(held) ? this.#made(held.toString()) : undefined;
+      if (made !== undefined) {
+        this.#x.answer(this.#statusOf(made), JSON.stringify(made));
+        return;
+      }
+      const refusal = this.#relay.start(this.#status, this.#headers);
+      if (refusal !== undefined) return refusal;
+    }
+    if (held !== undefined) this.#relay.data(held);
+    return this.#relay.end();
+  }
+
+  fail(refusal: Refusal): void {
+    this.#relay.fail(refusal);
+  }
+
+  /** Passes whole events on, and keeps the beginning of the next. */
+  #events(chunk: Buffer): boolean {
+    const bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#held = undefined;
+    const end = endOfEvents(bytes);
+    if (end === 0 && (this.#passing || bytes.length > LOOKED_INTO_BYTES)) {
+      this.#passing = true;
+      return this.#relay.data(bytes);
+    }
+    const whole = bytes.subarray(0, end);
+    if (end < bytes.length) this.#held = bytes.subarray(end);
+    if (end === 0) return true;
+    const looked = !this.#passing && marked(whole);
+    this.#passing = false;
+    return this.#relay.data(looked ? this.#rewritten(whole) : whole);
+  }
+
+  #rewritten(events: Buffer): Buffer {
+    const texts: string[] = [];
+    const reader = new SseReader(events.length, ({ data }) => {
+      const made = this.#made(data);
+      texts.push(sseMessage(made === undefined ? data : JSON.stringify(made)));
+    });
+    reader.push(events);
+    return Buffer.from(texts.join(""));
+  }
+
+  /** The client's form of a result that is not complete; undefined for anything else. */
+  #made(text: string): JsonObject | undefined {
+    let message: unknown;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      return;
+    }
+    if (!isObject(message) || !isObject(message["result"])) return;
+    const type = message["result"]["resultType"];
+    if (type !== "input_required" && type !== "task") return;
+    const made = this.#change(message);
+    noteMessage(this.#x, made);
+    return made;
+  }
+
+  #statusOf(message: JsonObject): number {
+    const { error } = message;
+    return isObject(error) && typeof error["code"] === "number"
+      ? statelessStatus(error["code"])
+      : this.#status;
+  }
+}
+
+function marked(bytes: Buffer): boolean {
+  return MARKS.some((mark) => bytes.includes(mark));
+}
+
+/** Where the last whole event of a stream's piece ends; 0 where none does. */
+function endOfEvents(bytes: Buffer): number {
+  const lf = bytes.lastIndexOf("\n\n");
+  const crlf = bytes.lastIndexOf("\r\n\r\n");
+  return Math.max(lf < 0 ? 0 : lf + 2, crlf < 0 ? 0 : crlf + 4);
+}
