@@ -91,9 +91,9 @@ export default defineConfig({
             patterns: [
               {
                 group: folders
-                  .filter((folder) => folder !== "contract" && folder !== "policy")
+                  .filter((folder) => !["contract", "policy", "lib"].includes(folder))
                   .flatMap((folder) => [`**/src/${folder}/**`]),
-                message: "web imports src/contract and src/policy only.",
+                message: "web imports src/contract, src/policy and src/lib only.",
               },
               { group: ["node:*"], message: "These pages run in a browser." },
             ],

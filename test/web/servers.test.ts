@@ -100,8 +100,20 @@ describeIf(hasChromium, whyNot)("the pages of servers", () => {
     await page.getByText("shout", { exact: true }).first().waitFor();
     await picture("server-tools");
     const kept = await neverReloaded(tab);
+    await page.setViewportSize({ width: viewport.width, height: 480 });
+    await page.getByRole("button", { name: "Log", exact: true }).click();
+    await page.getByRole("log", { name: "Build log" }).waitFor();
     await page.getByRole("tab", { name: "Requests" }).click();
-    await page.getByText("No requests yet").waitFor();
+    const empty = page.getByText("No requests yet");
+    await empty.waitFor();
+    // What a tab opens is seen, however far down the page its tabs stand.
+    await expect
+      .poll(async () => {
+        const box = (await empty.boundingBox())!;
+        return box.y >= 0 && box.y + box.height <= 480;
+      })
+      .toBe(true);
+    await page.setViewportSize(viewport);
     const client = await mcpClient(world, "default/talking", world.owner.key);
     expect(await callText(client, "shout")).toBe("HI");
     await client.close();

@@ -1,3 +1,4 @@
+import { shellWord } from "../../src/lib/shell.ts";
 import type { Capability } from "../api/types.ts";
 import { exampleOf } from "../schema.ts";
 
@@ -10,10 +11,5 @@ export function exampleCall(server: string, capabilities: readonly Capability[])
   const [easiest] = tools;
   if (easiest === undefined) return `./offing tools ${server}`;
   const { name, given } = easiest;
-  return `./offing call ${server} ${shell(name)}${given === "{}" ? "" : ` ${shell(given)}`}`;
-}
-
-/** One word for a POSIX shell. */
-function shell(text: string): string {
-  return /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return `./offing call ${server} ${shellWord(name)}${given === "{}" ? "" : ` ${shellWord(given)}`}`;
 }

@@ -1,5 +1,5 @@
 import { Tabs as Base } from "@base-ui/react/tabs";
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 
 /** The parts of a page, one at a time; arrow keys move between them. */
 export function Tabs<Value extends string>({
@@ -13,9 +13,16 @@ export function Tabs<Value extends string>({
   label: string;
   parts: readonly { value: Value; title: string; count?: number | undefined; content: ReactNode }[];
 }) {
+  const list = useRef<HTMLDivElement>(null);
+  const choose = (next: Value) => {
+    onChange(next);
+    // What was asked for would else open below what is seen.
+    const { top = 0 } = list.current?.getBoundingClientRect() ?? {};
+    if (top > window.innerHeight / 2) list.current?.scrollIntoView({ block: "start" });
+  };
   return (
-    <Base.Root value={value} onValueChange={(next: Value) => onChange(next)}>
-      <Base.List aria-label={label} className="flex gap-1 border-b border-line px-2">
+    <Base.Root value={value} onValueChange={choose}>
+      <Base.List ref={list} aria-label={label} className="flex gap-1 border-b border-line px-2">
         {parts.map((part) => (
           <Base.Tab
             key={part.value}
