@@ -60,6 +60,22 @@ export const routes = {
     input: Nothing,
     output: s.Server,
   }),
+  registerServer: json({
+    method: "POST",
+    path: "/organizations/:organization/servers",
+    params: org,
+    summary: "Put a server that runs elsewhere behind the gate, or read it anew",
+    input: s.RegisterServer,
+    output: s.Registered,
+  }),
+  setServer: json({
+    method: "POST",
+    path: "/organizations/:organization/servers/:server/settings",
+    params: server,
+    summary: "Change what is fixed of a server; effective at once",
+    input: s.ServerSettings,
+    output: s.Server,
+  }),
   listCapabilities: json({
     method: "GET",
     path: "/organizations/:organization/servers/:server/capabilities",
@@ -184,6 +200,14 @@ export const routes = {
     summary: "The requests to a server, from now on",
     input: z.object(since),
     output: s.Request,
+  }),
+  listSessions: json({
+    method: "GET",
+    path: "/organizations/:organization/servers/:server/sessions",
+    params: server,
+    summary: "A server's sessions of the last day, newest first; yours, or for its editors everybody's",
+    input: s.Page,
+    output: s.listOf(s.Session),
   }),
 
   listKeys: json({

@@ -39,6 +39,14 @@ export const Deployment = z.object({
   updatedAt: At,
 });
 
+/** In which era of the protocol the upstream is spoken to; `auto`: in the client's own, where that can be. */
+export const UpstreamEra = z.enum(["auto", "handshake", "stateless"]);
+/** What an owner fixes of a server; what is left out stays as it is. */
+export const ServerSettings = z.object({
+  upstreamEra: UpstreamEra.optional(),
+  virtualSessions: z.boolean().optional(),
+});
+
 export const Server = z.object({
   id: z.string(),
   organization: z.string(),
@@ -49,8 +57,21 @@ export const Server = z.object({
   /** The live endpoint's URL, also before anything is live. */
   endpoint: z.string(),
   defaultBranch: z.string().nullable(),
+  upstreamEra: UpstreamEra,
+  virtualSessions: z.boolean(),
   status: z.enum(["live", "building", "failed", "empty"]),
   deployments: z.array(Deployment),
+  /** Of a server that runs elsewhere: whether it answered when it was last asked, and when it last said what it offers. */
+  external: z
+    .object({
+      /** Null for who may not edit the server. */
+      url: z.string().nullable(),
+      reachable: z.boolean(),
+      problem: z.string().nullable(),
+      checkedAt: At,
+      refreshedAt: At,
+    })
+    .nullable(),
   lastBuild: z
     .object({
       id: z.string(),
@@ -66,6 +87,17 @@ export const Server = z.object({
     .nullable(),
   createdAt: At,
 });
+
+/** A server that runs elsewhere, by the URL of its MCP endpoint. */
+export const RegisterServer = z.object({
+  url: z.string().min(1).max(2000),
+  /** Made of the URL where absent. Of an external server that is there: it gets this URL and is read anew. */
+  server: Slug.optional(),
+  credential: z.enum(["none"]).default("none"),
+  /** Lets connections of the organization reach exactly this host and port, though its address is private. */
+  allowPrivate: z.boolean().default(false),
+});
+export const Registered = z.object({ server: z.string(), endpoint: z.string(), capabilities: z.number() });
 
 export const BuildStep = z.object({
   step: z.string(),
@@ -217,6 +249,21 @@ export const Request = z.object({
     upstream: z.number(),
     total: z.number(),
   }),
+});
+
+export const Session = z.object({
+  id: z.string(),
+  /** Real on the wire, or kept for a client whose protocol has none. */
+  kind: z.enum(["handshake", "virtual"]),
+  deployment: z.string(),
+  principal: z.object({ id: z.string(), name: z.string() }),
+  client: z.object({ name: z.string(), version: z.string().nullable() }).nullable(),
+  revision: z.string(),
+  state: z.enum(["open", "ended", "expired"]),
+  startedAt: At,
+  lastSeenAt: At,
+  expiresAt: At,
+  endedAt: At.nullable(),
 });
 
 export const Grant = z.object({ principal: Principal, role: ServerRole });

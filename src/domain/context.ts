@@ -7,6 +7,7 @@ import type { Db, Tx } from "../store/database.ts";
 import type { Jobs } from "../store/jobs.ts";
 import type { Notices } from "../store/notices.ts";
 import type { Blobs } from "../store/blobs.ts";
+import type { Externals } from "../upstream/externals.ts";
 
 /** What verbs stand on; the same for everyone. */
 export interface Services {
@@ -16,12 +17,16 @@ export interface Services {
   readonly jobs: Jobs;
   readonly blobs: Blobs;
   readonly snapshot: SnapshotState;
+  /** Dials the servers that run elsewhere, through the guard. */
+  readonly externals: Externals;
   readonly clock: Clock;
   readonly log: Log;
   /** Seals what is kept of secrets. `context` says of what; `open` gives undefined for what was sealed for another. */
   readonly secrets: {
     seal(context: string, plain: Uint8Array): Buffer;
     open(context: string, sealed: Uint8Array): Buffer | undefined;
+    /** Keys of 32 bytes for a use that is another program's own, the newest first; each tells nothing of any other. */
+    derive(context: string): readonly Buffer[];
   };
   /** The program's URL, without a trailing slash. */
   readonly publicUrl: () => string;

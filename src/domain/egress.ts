@@ -1,3 +1,4 @@
+import { compileEgress } from "./changes/compile.ts";
 import type { Services } from "./context.ts";
 
 /** The private hosts that admins let their organization's connections reach, as the guard asks for them. */
@@ -7,17 +8,9 @@ export interface AllowedHosts {
   refresh(organization: string): Promise<void>;
 }
 
-export function createAllowedHosts(services: Pick<Services, "db">): AllowedHosts {
-  const lists = new Map<string, readonly { host: string; port: number }[]>();
+export function createAllowedHosts({ db, snapshot }: Pick<Services, "db" | "snapshot">): AllowedHosts {
   return {
-    of: (organization) => lists.get(organization) ?? [],
-    async refresh(organization) {
-      const rows = await services.db
-        .selectFrom("allowed_hosts")
-        .select(["host", "port"])
-        .where("organization", "=", organization)
-        .execute();
-      lists.set(organization, rows);
-    },
+    of: (organization) => snapshot.allowedHosts(organization),
+    refresh: async (organization) => snapshot.apply(await compileEgress(db, organization)),
   };
 }

@@ -3,6 +3,7 @@ import { pruneChanges } from "../store/changes.ts";
 import { type AuditSigner, checkpointAudit } from "./audit/checkpoint.ts";
 import type { Services } from "./context.ts";
 import { maintainPartitions } from "./records/partitions.ts";
+import { forgetSessions } from "./sessions/forget.ts";
 import { forgetUploads } from "./uploads/forget.ts";
 import { forgetVariableSets } from "./variables/forget.ts";
 import { forgetWebSessions } from "./web-sessions/forget.ts";
@@ -16,13 +17,10 @@ export async function maintain(services: Services, signer: AuditSigner): Promise
   await forgetUploads(services);
   await forgetVariableSets(services);
   await forgetWebSessions(services);
+  await forgetSessions(services);
   await db
     .deleteFrom("processes")
     .where("ended_at", "<", sql<Date>`now() - interval '7 days'`)
-    .execute();
-  await db
-    .deleteFrom("ended_sessions")
-    .where("expires_at", "<", sql<Date>`now()`)
     .execute();
   await db
     .deleteFrom("idempotency")

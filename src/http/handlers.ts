@@ -23,6 +23,9 @@ import { listRequests } from "../domain/records/list-requests.ts";
 import { getServer } from "../domain/registry/get-server.ts";
 import { listCapabilities } from "../domain/registry/list-capabilities.ts";
 import { listServers } from "../domain/registry/list-servers.ts";
+import { setServer } from "../domain/servers/set.ts";
+import { listSessions } from "../domain/sessions/list.ts";
+import { registerServer } from "../domain/servers/register.ts";
 import { createUpload } from "../domain/uploads/create.ts";
 import { listVariables } from "../domain/variables/list.ts";
 import { removeVariables } from "../domain/variables/remove.ts";
@@ -52,7 +55,9 @@ export function handlers(services: Services, signer: AuditSigner): Handlers<Cont
     },
     listServers,
     getServer,
+    setServer,
     listCapabilities,
+    registerServer,
     rollback,
     createUpload,
     startBuild,
@@ -67,6 +72,7 @@ export function handlers(services: Services, signer: AuditSigner): Handlers<Cont
     followServerLines,
     listRequests,
     followRequests,
+    listSessions,
     listKeys,
     createKey,
     revokeKey,

@@ -1,6 +1,7 @@
 import type { Era } from "../mcp/eras.ts";
 import type { Manifest } from "../mcp/manifest.ts";
 import type { Principal } from "../policy/decide.ts";
+import type { SessionState } from "./session.ts";
 
 /** One artifact with one set of variables: what an instance runs. */
 export interface Target {
@@ -34,6 +35,8 @@ export interface Endpoint {
   readonly manifest: Manifest;
   /** The eras in which the upstream answers, without those that its owner ruled out. */
   readonly eras: readonly Era[];
+  /** Whether stateless clients have sessions here, one for each principal and client. */
+  readonly virtualSessions: boolean;
   /** Milliseconds from request to last byte, waking included, standing streams excluded. */
   readonly requestWindowMs: number;
 }
@@ -45,6 +48,16 @@ export interface KeyEntry {
   readonly principal: string;
 }
 
+/** What one applied change replaced; told after it is in force. */
+export type SnapshotChange =
+  | {
+      readonly kind: "server";
+      readonly subject: string;
+      readonly before: readonly Endpoint[];
+      readonly after: readonly Endpoint[];
+    }
+  | { readonly kind: "principal" | "key" | "session"; readonly subject: string };
+
 /**
  * What a gateway knows, in memory. Kept in shards, so that one change
  * replaces one shard; every look-up is O(1) and synchronous.
@@ -55,5 +68,8 @@ export interface Snapshot {
   /** By SHA-256 of the whole key, hex. */
   key(hash: string): KeyEntry | undefined;
   principal(organization: string, id: string): Principal | undefined;
-  sessionEnded(session: string): boolean;
+  /** What was published of a session; undefined while nothing was. */
+  session(id: string): SessionState | undefined;
+  /** Tells `listener` of every change from now on, until the function that this answers is called. */
+  watch(listener: (change: SnapshotChange) => void): () => void;
 }

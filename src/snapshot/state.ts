@@ -1,8 +1,10 @@
 import type { Principal } from "../policy/decide.ts";
-import type { Endpoint, KeyEntry, Snapshot } from "./snapshot.ts";
+import type { SessionState } from "./session.ts";
+import type { Endpoint, KeyEntry, Snapshot, SnapshotChange } from "./snapshot.ts";
 
 /** One shard, compiled anew; it replaces the shard of the same kind and subject. */
 export type Shard =
+  | { readonly kind: "egress"; readonly organization: string; readonly hosts: readonly AllowedHost[] }
   | { readonly kind: "server"; readonly subject: string; readonly endpoints: readonly Endpoint[] }
   | {
       readonly kind: "principal";
@@ -15,10 +17,22 @@ export type Shard =
       readonly subject: string;
       readonly key: (KeyEntry & { readonly hash: string }) | undefined;
     }
-  | { readonly kind: "session"; readonly subject: string; readonly expiresAt: number };
+  | {
+      readonly kind: "session";
+      readonly subject: string;
+      readonly expiresAt: number;
+      readonly session: SessionState;
+    };
+
+/** A private host and port that admins of an organization let its connections reach. */
+export interface AllowedHost {
+  readonly host: string;
+  readonly port: number;
+}
 
 export interface SnapshotState extends Snapshot {
   apply(shard: Shard): void;
+  allowedHosts(organization: string): readonly AllowedHost[];
   /** How many endpoints there are, for the start-up message. */
   readonly endpointCount: number;
 }
@@ -30,31 +44,47 @@ export function createSnapshot(now: () => number): SnapshotState {
   const keys = new Map<string, KeyEntry>();
   const hashOf = new Map<string, string>();
   const principals = new Map<string, Principal>();
-  const ended = new Map<string, number>();
+  const allowed = new Map<string, readonly AllowedHost[]>();
+  const sessions = new Map<string, { readonly state: SessionState; readonly expiresAt: number }>();
+  const watchers = new Set<(change: SnapshotChange) => void>();
+
+  const tell = (change: SnapshotChange): void => {
+    for (const watcher of watchers) watcher(change);
+  };
 
   return {
     endpoint: (organization, server, deployment) => endpoints.get(`${organization}/${server}@${deployment}`),
     key: (hash) => keys.get(hash),
     principal: (organization, id) => principals.get(`${organization}/${id}`),
-    sessionEnded: (session) => ended.has(session),
+    session: (id) => sessions.get(id)?.state,
+    watch(listener) {
+      watchers.add(listener);
+      return () => void watchers.delete(listener);
+    },
+    allowedHosts: (organization) => allowed.get(organization) ?? [],
     get endpointCount() {
       return endpoints.size;
     },
     apply(shard) {
       switch (shard.kind) {
+        case "egress":
+          return void allowed.set(shard.organization, shard.hosts);
         case "server": {
+          const before = (pathsOf.get(shard.subject) ?? []).map((path) => endpoints.get(path)!);
           const paths = shard.endpoints.map((e) => `${e.organization.slug}/${e.server.slug}@${e.deployment}`);
           for (const path of pathsOf.get(shard.subject) ?? [])
             if (!paths.includes(path)) endpoints.delete(path);
           shard.endpoints.forEach((endpoint, index) => endpoints.set(paths[index]!, endpoint));
           if (paths.length > 0) pathsOf.set(shard.subject, paths);
           else pathsOf.delete(shard.subject);
+          tell({ kind: "server", subject: shard.subject, before, after: shard.endpoints });
           return;
         }
         case "principal": {
           const name = `${shard.organization}/${shard.subject}`;
           if (shard.principal) principals.set(name, shard.principal);
           else principals.delete(name);
+          tell({ kind: "principal", subject: shard.subject });
           return;
         }
         case "key": {
@@ -64,14 +94,18 @@ export function createSnapshot(now: () => number): SnapshotState {
             keys.set(shard.key.hash, shard.key);
             hashOf.set(shard.subject, shard.key.hash);
           } else hashOf.delete(shard.subject);
+          tell({ kind: "key", subject: shard.subject });
           return;
         }
         case "session": {
-          for (const [id, expiresAt] of ended) {
+          for (const [id, { expiresAt }] of sessions) {
             if (expiresAt > now()) break;
-            ended.delete(id);
+            sessions.delete(id);
           }
-          ended.set(shard.subject, shard.expiresAt);
+          // At the end again: the first are those that expire first.
+          sessions.delete(shard.subject);
+          sessions.set(shard.subject, { state: shard.session, expiresAt: shard.expiresAt });
+          tell({ kind: "session", subject: shard.subject });
           return;
         }
       }

@@ -17,6 +17,13 @@ export interface Database {
 
 /** Opens the pool and brings the schema up to date. Our tables live in the schema `offing`. */
 export async function openDatabase(connection: pg.PoolConfig, log: Log, max = 12): Promise<Database> {
+  const database = joinDatabase(connection, log, max);
+  await migrate(database.pool);
+  return database;
+}
+
+/** Opens a pool of at most `max` connections, over a schema that is up to date. */
+export function joinDatabase(connection: pg.PoolConfig, log: Log, max: number): Database {
   const config: pg.PoolConfig = {
     ...connection,
     options: "-c search_path=offing",
@@ -29,7 +36,6 @@ export async function openDatabase(connection: pg.PoolConfig, log: Log, max = 12
   };
   pool.on("error", broke);
   pool.on("connect", (client) => client.on("error", broke));
-  await migrate(pool);
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return {
     db,

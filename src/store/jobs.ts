@@ -9,17 +9,19 @@ import type { Tx } from "./database.ts";
 export interface JobPayloads {
   build: { organization: string; build: string };
   maintain: Record<string, never>;
+  refresh: { organization: string; server: string };
+  refresh_due: Record<string, never>;
 }
 export type JobName = keyof JobPayloads;
 export type Tasks = { [Name in JobName]: (payload: JobPayloads[Name], signal: AbortSignal) => Promise<void> };
 
 export interface Jobs {
-  /** Adds a job within the verb's transaction. Jobs of one queue run one after another. */
+  /** Adds a job within the verb's transaction. Jobs of one queue run one after another; of one key, one waits at most. */
   add<Name extends JobName>(
     tx: Tx,
     name: Name,
     payload: JobPayloads[Name],
-    options?: { queue?: string; key?: string },
+    options?: { queue?: string; key?: string; afterMs?: number },
   ): Promise<void>;
   /** Begins to work. `onWorker` learns the ids under which jobs are locked. */
   start(tasks: Tasks, onWorker: (id: string) => void): Promise<void>;
@@ -34,9 +36,8 @@ export async function openJobs(pool: pg.Pool, log: Log): Promise<Jobs> {
   return {
     async add(tx, name, payload, options = {}) {
       await sql`select graphile_worker.add_job(${name}, ${JSON.stringify(payload)}::json,
-        queue_name => ${options.queue ?? null}, job_key => ${options.key ?? null}, max_attempts => 10)`.execute(
-        tx,
-      );
+        queue_name => ${options.queue ?? null}, job_key => ${options.key ?? null}, max_attempts => 10,
+        run_at => now() + make_interval(secs => ${(options.afterMs ?? 0) / 1000}))`.execute(tx);
     },
     async start(tasks, onWorker) {
       const taskList: TaskList = {};
@@ -62,7 +63,7 @@ export async function openJobs(pool: pg.Pool, log: Log): Promise<Jobs> {
         concurrency: 3,
         pollInterval: 2000,
         noHandleSignals: true,
-        crontab: "0 * * * * maintain ?fill=2h&jobKey=maintain",
+        crontab: "0 * * * * maintain ?fill=2h&jobKey=maintain\n* * * * * refresh_due ?jobKey=refresh_due",
         logger: quietLogger(log),
         gracefulShutdownAbortTimeout: 2000,
       });

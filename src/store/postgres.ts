@@ -35,6 +35,15 @@ export interface EmbeddedPostgres {
   close(): Promise<void>;
 }
 
+/** The connection of another process of the same program to the embedded PostgreSQL, while that runs. */
+export function joinPostgres(dataDir: string): pg.PoolConfig {
+  return connectionTo(openSync(join(dataDir, "pg.sock"), "r"), readPassword(join(dataDir, "pg.password")));
+}
+
+function connectionTo(socketFd: number, password: string): pg.PoolConfig {
+  return { host: `/proc/self/fd/${socketFd}`, user: "offing", password, database: "postgres" };
+}
+
 export class PostgresError extends Error {
   override readonly name = "PostgresError";
 }
@@ -83,12 +92,7 @@ export async function startPostgres(options: {
   if (!existsSync(join(folders.data, "PG_VERSION"))) initialize(folders, password);
 
   const socketFd = openSync(folders.socket, "r");
-  const connection: pg.PoolConfig = {
-    host: `/proc/self/fd/${socketFd}`,
-    user: "offing",
-    password,
-    database: "postgres",
-  };
+  const connection = connectionTo(socketFd, password);
   let closing = false;
   let child = await launch(folders, connection);
 
@@ -235,7 +239,8 @@ function initialize(folders: Folders, password: string): void {
 
 const settings = {
   listen_addresses: "",
-  max_connections: "60",
+  // The program takes at most 16, each of up to 32 workers 3.
+  max_connections: "120",
   shared_buffers: "48MB",
   io_method: "sync",
   wal_level: "minimal",

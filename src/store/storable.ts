@@ -5,3 +5,8 @@ export function storableJson(value: unknown): string {
     escape === "u0000" ? "\\\\0" : escape.length === 5 ? "\ufffd" : all,
   );
 }
+
+/** A text that PostgreSQL takes, whatever is in it. */
+export function storableText<T extends string | null>(text: T): T {
+  return (text === null ? null : text.replaceAll("\0", "\\0").toWellFormed()) as T;
+}

@@ -38,7 +38,21 @@ export interface Tables {
     owner: string;
     description: Generated<string>;
     default_branch: string | null;
+    upstream_era: Generated<"auto" | "handshake" | "stateless">;
+    virtual_sessions: Generated<boolean>;
     created_at: At;
+  };
+  external_servers: {
+    organization: string;
+    server: string;
+    /** The id of its endpoint; another one for another URL. */
+    endpoint: string;
+    url: string;
+    credential: "none";
+    manifest: Json<object>;
+    refreshed_at: Date;
+    checked_at: Date;
+    problem: string | null;
   };
   grants: {
     organization: string;
@@ -147,7 +161,28 @@ export interface Tables {
     at: At;
   };
   allowed_hosts: { organization: string; host: string; port: number; created_by: string; created_at: At };
-  ended_sessions: { organization: string; id: string; expires_at: Date };
+  sessions: {
+    organization: string;
+    id: string;
+    server: string;
+    /** The deployment's id. */
+    endpoint: string;
+    /** The deployment's slug. */
+    deployment: string;
+    kind: "handshake" | "virtual";
+    principal: string;
+    client_name: string | null;
+    client_version: string | null;
+    revision: string;
+    created_at: Date;
+    last_seen_at: Date;
+    expires_at: Date;
+    ended_at: When;
+    log_level: string | null;
+    upstream: string | null;
+    /** URIs. */
+    subscriptions: string[] | null;
+  };
   sign_in_links: {
     organization: string;
     id: string;

@@ -2,8 +2,9 @@ import { BuildError } from "../../build/build.ts";
 import type { Inspected, InspectRequest, Inspector } from "../../build/ports.ts";
 import { messageOf } from "../../lib/log.ts";
 import { printable } from "../../lib/printable.ts";
+import type { Manifest } from "../../mcp/manifest.ts";
 import type { Mask } from "../../runner/mask.ts";
-import { type Isolation, type Runner, StartError } from "../../runner/runner.ts";
+import { type Isolation, type Lease, type Runner, StartError } from "../../runner/runner.ts";
 import { discover } from "../../upstream/discover.ts";
 import type { Pools } from "../../upstream/pool.ts";
 
@@ -54,13 +55,13 @@ export function createInspector(options: InspectorOptions): Inspector & { close(
           signal,
           onProblem: ({ method, message }) => found.push(`${method} could not be read whole: ${message}`),
         });
-        const problems = await told(inspection, found);
+        const problems = [...(await told(inspection, found)), ...(lease.warnings ?? [])];
         const timer = setTimeout(() => {
           kept.delete(timer);
           lease.release();
         }, keepMs);
         kept.set(timer, () => lease.release());
-        return { manifest, description: lease.description, problems };
+        return { manifest: withEras(manifest, lease.eras), description: lease.description, problems };
       } catch (error) {
         lease.release();
         if (request.signal.aborted) throw error;
@@ -84,6 +85,17 @@ export function createInspector(options: InspectorOptions): Inspector & { close(
       kept.clear();
     },
   };
+}
+
+/** The manifest with the only era of each capability that has one; of a server that speaks one era, all have that. */
+function withEras(manifest: Manifest, eras: Lease["eras"]): Manifest {
+  if (manifest.eras.length < 2 || eras.length === 0) return manifest;
+  const only = new Map(eras.map(({ kind, name, era }) => [`${kind} ${name}`, era]));
+  const items = manifest.items.map((item) => {
+    const era = only.get(`${item.kind} ${item.name}`);
+    return era === undefined ? item : { ...item, era };
+  });
+  return { ...manifest, items };
 }
 
 /** Problems and characters of each that a build keeps of what a server said about itself. */

@@ -3,6 +3,8 @@ import type { Endpoint } from "../../snapshot/snapshot.ts";
 import type { Shard } from "../../snapshot/state.ts";
 import type { Db } from "../../store/database.ts";
 import { loadPrincipal } from "../principals/load.ts";
+import { compileExternal } from "./compile-external.ts";
+import { erasFor } from "../servers/eras.ts";
 
 export interface CompileOptions {
   readonly requestWindowMs: number;
@@ -36,12 +38,21 @@ export async function compileServer(
       "d.variable_set",
       "s.slug",
       "s.kind",
+      "s.upstream_era",
+      "s.virtual_sessions",
       "o.slug as organizationSlug",
       "m.manifest",
     ])
     .where("d.organization", "=", organization)
     .where("d.server", "=", server)
     .execute();
+  if (rows.length === 0) {
+    return {
+      kind: "server",
+      subject: server,
+      endpoints: await compileExternal(db, organization, server, options),
+    };
+  }
   const endpoints = rows.map((row): Endpoint => {
     const manifest = row.manifest as unknown as Manifest;
     return {
@@ -60,11 +71,22 @@ export async function compileServer(
         },
       },
       manifest,
-      eras: manifest.eras,
+      eras: erasFor(manifest, row.upstream_era),
+      virtualSessions: row.virtual_sessions,
       requestWindowMs: options.requestWindowMs,
     };
   });
   return { kind: "server", subject: server, endpoints };
+}
+
+/** The private hosts that the organization's connections may reach. */
+export async function compileEgress(db: Db, organization: string): Promise<Shard> {
+  const hosts = await db
+    .selectFrom("allowed_hosts")
+    .select(["host", "port"])
+    .where("organization", "=", organization)
+    .execute();
+  return { kind: "egress", organization, hosts };
 }
 
 export async function compileKey(db: Db, organization: string, id: string): Promise<Shard> {
@@ -91,12 +113,26 @@ export async function compilePrincipal(db: Db, organization: string, id: string)
   };
 }
 
+/** What is published of a session; nothing when nothing is. */
 export async function compileSession(db: Db, organization: string, id: string): Promise<Shard | undefined> {
   const row = await db
-    .selectFrom("ended_sessions")
-    .select("expires_at")
+    .selectFrom("sessions")
+    .select(["kind", "created_at", "expires_at", "ended_at", "log_level", "upstream", "subscriptions"])
     .where("organization", "=", organization)
     .where("id", "=", id)
     .executeTakeFirst();
-  return row && { kind: "session", subject: id, expiresAt: row.expires_at.getTime() };
+  return (
+    row && {
+      kind: "session",
+      subject: id,
+      expiresAt: row.expires_at.getTime(),
+      session: {
+        ended: row.ended_at !== null,
+        began: row.kind === "virtual" ? row.created_at.getTime() : undefined,
+        level: row.log_level ?? undefined,
+        ...(row.subscriptions === null ? {} : { subscriptions: row.subscriptions }),
+        upstream: row.upstream ?? undefined,
+      },
+    }
+  );
 }

@@ -2,6 +2,7 @@ import type { Change } from "../../store/changes.ts";
 import type { Services } from "../context.ts";
 import {
   type CompileOptions,
+  compileEgress,
   compileKey,
   compilePrincipal,
   compileServer,
@@ -20,6 +21,8 @@ export async function followChanges(services: Services, options: CompileOptions)
     if (organization === null) return;
     switch (kind) {
       case "server":
+        // With a server its host may have been let through.
+        snapshot.apply(await compileEgress(db, organization));
         return snapshot.apply(await compileServer(db, organization, subject, options));
       case "key":
         return snapshot.apply(await compileKey(db, organization, subject));
@@ -37,17 +40,28 @@ export async function followChanges(services: Services, options: CompileOptions)
   const loadAll = async (organization?: string): Promise<void> => {
     const of = <T extends { organization: string }>(rows: T[]) =>
       organization === undefined ? rows : rows.filter((row) => row.organization === organization);
-    const [servers, keys, users, accounts, sessions] = await Promise.all([
+    const [servers, keys, users, accounts, allowing, sessions] = await Promise.all([
       db.selectFrom("servers").select(["organization", "id"]).execute(),
       db.selectFrom("keys").select(["organization", "id"]).where("revoked_at", "is", null).execute(),
       db.selectFrom("memberships").select(["organization", "user as id"]).execute(),
       db.selectFrom("service_accounts").select(["organization", "id"]).execute(),
+      db.selectFrom("allowed_hosts").select("organization").distinct().execute(),
       db
-        .selectFrom("ended_sessions")
+        .selectFrom("sessions")
         .select(["organization", "id"])
+        .where(({ eb, or }) =>
+          or([
+            eb("kind", "=", "virtual"),
+            eb("ended_at", "is not", null),
+            eb("log_level", "is not", null),
+            eb("upstream", "is not", null),
+            eb("subscriptions", "is not", null),
+          ]),
+        )
         .where("expires_at", ">", new Date(services.clock.now()))
         .execute(),
     ]);
+    for (const row of of(allowing)) snapshot.apply(await compileEgress(db, row.organization));
     for (const row of of(users)) snapshot.apply(await compilePrincipal(db, row.organization, row.id));
     for (const row of of(accounts)) snapshot.apply(await compilePrincipal(db, row.organization, row.id));
     for (const row of of(keys)) snapshot.apply(await compileKey(db, row.organization, row.id));

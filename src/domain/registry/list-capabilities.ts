@@ -5,7 +5,7 @@ import { notFound } from "../authorize.ts";
 import type { Context } from "../context.ts";
 import { loadServer } from "../servers/load.ts";
 
-/** What a deployment's artifact exposes, as it was discovered. */
+/** What a deployment's artifact, or a server that runs elsewhere, exposes, as it was discovered. */
 export async function listCapabilities(
   ctx: Context,
   input: { organization: string; server: string; deployment: string },
@@ -25,8 +25,9 @@ export async function listCapabilities(
     .where("d.server", "=", server.id)
     .where("d.slug", "=", input.deployment)
     .executeTakeFirst();
-  if (row === undefined) throw notFound("deployment", `${server.slug}@${input.deployment}`);
-  const items = (row.manifest as unknown as Manifest).items.map(({ kind, name, hash, definition }) => {
+  const found = row ?? (input.deployment === "live" ? await ofExternal(ctx, server) : undefined);
+  if (found === undefined) throw notFound("deployment", `${server.slug}@${input.deployment}`);
+  const items = (found.manifest as unknown as Manifest).items.map(({ kind, name, hash, definition }) => {
     const description = definition["description"];
     return {
       kind,
@@ -37,4 +38,14 @@ export async function listCapabilities(
     };
   });
   return { items, nextCursor: null };
+}
+
+/** The manifest of a server that runs elsewhere, as of its last refresh. */
+function ofExternal(ctx: Context, { organization, id }: { organization: string; id: string }) {
+  return ctx.db
+    .selectFrom("external_servers")
+    .select("manifest")
+    .where("organization", "=", organization)
+    .where("server", "=", id)
+    .executeTakeFirst();
 }

@@ -13,7 +13,13 @@ export async function viewServers(ctx: Context, servers: readonly LoadedServer[]
   if (servers.length === 0) return [];
   const organization = servers[0]!.organization;
   const ids = servers.map((server) => server.id);
-  const [deployments, builds] = await Promise.all([
+  const [externals, deployments, builds] = await Promise.all([
+    ctx.db
+      .selectFrom("external_servers")
+      .select(["server", "url", "problem", "checked_at", "refreshed_at"])
+      .where("organization", "=", organization)
+      .where("server", "in", ids)
+      .execute(),
     ctx.db
       .selectFrom("deployments")
       .selectAll()
@@ -37,6 +43,7 @@ export async function viewServers(ctx: Context, servers: readonly LoadedServer[]
     const own = deployments.filter((deployment) => deployment.server === server.id);
     const last = builds.find((build) => build.server === server.id);
     const live = own.some((deployment) => deployment.slug === "live");
+    const elsewhere = externals.find((external) => external.server === server.id);
     const building = last?.status === "queued" || last?.status === "building";
     return {
       id: server.id,
@@ -47,7 +54,19 @@ export async function viewServers(ctx: Context, servers: readonly LoadedServer[]
       owner: server.owner,
       endpoint: url("live"),
       defaultBranch: server.defaultBranch,
-      status: live ? "live" : building ? "building" : last?.status === "failed" ? "failed" : "empty",
+      upstreamEra: server.upstreamEra,
+      virtualSessions: server.virtualSessions,
+      status: elsewhere
+        ? elsewhere.problem === null
+          ? "live"
+          : "failed"
+        : live
+          ? "live"
+          : building
+            ? "building"
+            : last?.status === "failed"
+              ? "failed"
+              : "empty",
       deployments: own.map((deployment) => ({
         slug: deployment.slug,
         scope: deployment.scope,
@@ -57,6 +76,15 @@ export async function viewServers(ctx: Context, servers: readonly LoadedServer[]
         build: deployment.build,
         updatedAt: deployment.updated_at.toISOString(),
       })),
+      external: elsewhere
+        ? {
+            url: may(ctx, server, "edit") ? elsewhere.url : null,
+            reachable: elsewhere.problem === null,
+            problem: may(ctx, server, "edit") ? elsewhere.problem : null,
+            checkedAt: elsewhere.checked_at.toISOString(),
+            refreshedAt: elsewhere.refreshed_at.toISOString(),
+          }
+        : null,
       lastBuild: last
         ? {
             id: last.id,

@@ -1,3 +1,4 @@
+import { OffingError } from "../../contract/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Permission } from "../../policy/permissions.ts";
 import { may, requirePermission, requireRole } from "../authorize.ts";
@@ -15,13 +16,22 @@ export async function findOrMakeServer(
   const find = () =>
     tx
       .selectFrom("servers")
-      .select(["organization", "id", "slug"])
+      .select(["organization", "id", "slug", "kind"])
       .where("organization", "=", organization)
       .where("slug", "=", slug)
       .executeTakeFirst();
   const found = await find();
   if (found && may(ctx, found, "discover")) {
     requirePermission(ctx, found, permission);
+    if (found.kind !== "hosted") {
+      throw new OffingError(
+        "conflict",
+        `${slug} is a server that runs elsewhere, so nothing is built for it`,
+        {
+          hint: "choose another name for the one that is to run here: ./offing deploy SOURCE --server SLUG",
+        },
+      );
+    }
     return found.id;
   }
   // A server that the actor may not know of is as absent: the same refusal.

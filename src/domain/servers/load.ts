@@ -1,6 +1,7 @@
 import type { Permission } from "../../policy/permissions.ts";
 import { inOrganization, notFound, requirePermission } from "../authorize.ts";
 import type { Context } from "../context.ts";
+import type { UpstreamEra } from "./eras.ts";
 
 export interface LoadedServer {
   readonly organization: string;
@@ -11,6 +12,8 @@ export interface LoadedServer {
   readonly owner: string;
   readonly description: string;
   readonly defaultBranch: string | null;
+  readonly upstreamEra: UpstreamEra;
+  readonly virtualSessions: boolean;
   readonly createdAt: Date;
 }
 
@@ -39,6 +42,8 @@ export function selectServers(ctx: Context, organization: string) {
       "s.owner",
       "s.description",
       "s.default_branch",
+      "s.upstream_era",
+      "s.virtual_sessions",
       "s.created_at",
     ])
     .select("o.slug as organization_slug")
@@ -54,6 +59,8 @@ export function toServer(row: {
   owner: string;
   description: string;
   default_branch: string | null;
+  upstream_era: UpstreamEra;
+  virtual_sessions: boolean;
   created_at: Date;
 }): LoadedServer {
   return {
@@ -65,6 +72,8 @@ export function toServer(row: {
     owner: row.owner,
     description: row.description,
     defaultBranch: row.default_branch,
+    upstreamEra: row.upstream_era,
+    virtualSessions: row.virtual_sessions,
     createdAt: row.created_at,
   };
 }
