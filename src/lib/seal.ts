@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
 
 /**
  * Keys for sealing, by id. New seals use `current`; every key listed opens.
@@ -70,6 +70,19 @@ export function openToken(ring: Keyring, context: string, token: string): unknow
   } catch {
     return;
   }
+}
+
+/**
+ * A key of 32 bytes for `context` from each key of the ring (HKDF-SHA256,
+ * RFC 5869), the current one's first. Who has one of them can tell none of
+ * another context, nor the ring's.
+ */
+export function deriveKeys(ring: Keyring, context: string): readonly Buffer[] {
+  const { [ring.current]: current, ...older } = Object.fromEntries(ring.keys);
+  if (current === undefined) throw new Error(`The keyring's current key "${ring.current}" is not in it.`);
+  return [current, ...Object.values(older)].map((key) =>
+    Buffer.from(hkdfSync("sha256", key, "", `offing: ${context}`, 32)),
+  );
 }
 
 function headOf(id: string): Buffer {

@@ -22,17 +22,35 @@ const COLON = 58;
 export class SseReader {
   readonly #limit: number;
   readonly #onEvent: (event: SseEvent) => void;
-  #rest: Buffer | undefined;
+  /** Pieces of a line whose end has not come, joined only then. */
+  #rest: Buffer[] = [];
+  #waiting = 0;
   #afterCr = false;
   #first = true;
   #size = 0;
   #data: string[] = [];
   #event: string | undefined;
   #id: string | undefined;
+  /** The newest id of all, from where a reader asks again. */
+  lastId: string | undefined;
+  /** Milliseconds after which the stream wants to be asked again, if it said so. */
+  retryMs: number | undefined;
 
   constructor(limit: number, onEvent: (event: SseEvent) => void) {
     this.#limit = limit;
     this.#onEvent = onEvent;
+  }
+
+  /** Begins a stream that goes on with this one: what was unfinished is dropped. */
+  restart(): void {
+    this.#rest = [];
+    this.#waiting = 0;
+    this.#afterCr = false;
+    this.#first = true;
+    this.#size = 0;
+    this.#data = [];
+    this.#event = undefined;
+    this.#id = undefined;
   }
 
   push(chunk: Buffer): void {
@@ -43,13 +61,15 @@ export class SseReader {
       if (bytes[0] === LF) bytes = bytes.subarray(1);
     }
     // The rest of an unfinished line holds no line end, so only new bytes are searched.
-    let searched = this.#rest?.length ?? 0;
-    if (this.#rest !== undefined) bytes = Buffer.concat([this.#rest, bytes]);
+    let end = lineEnd(bytes, 0);
+    if (end >= 0 && this.#waiting > 0) {
+      end += this.#waiting;
+      bytes = Buffer.concat([...this.#rest, bytes]);
+      this.#rest = [];
+      this.#waiting = 0;
+    }
     let from = 0;
-    for (;;) {
-      const end = lineEnd(bytes, Math.max(from, searched));
-      if (end < 0) break;
-      searched = 0;
+    for (; end >= 0; end = lineEnd(bytes, from)) {
       this.#line(bytes.subarray(from, end));
       from = end + 1;
       if (bytes[end] === CR) {
@@ -57,8 +77,11 @@ export class SseReader {
         else if (bytes[from] === LF) from++;
       }
     }
-    this.#rest = from < bytes.length ? bytes.subarray(from) : undefined;
-    if (this.#size + (this.#rest?.length ?? 0) > this.#limit) throw this.#tooLarge();
+    if (from < bytes.length) {
+      this.#rest.push(bytes.subarray(from));
+      this.#waiting += bytes.length - from;
+    }
+    if (this.#size + this.#waiting > this.#limit) throw this.#tooLarge();
   }
 
   #line(given: Buffer): void {
@@ -77,11 +100,15 @@ export class SseReader {
     if (name === "data") this.#data.push(line.toString("utf8", start));
     else if (name === "event") this.#event = line.toString("utf8", start);
     else if (name === "id") this.#id = line.toString("utf8", start);
+    else if (name === "retry" && /^\d{1,9}$/.test(line.toString("latin1", start))) {
+      this.retryMs = Number(line.toString("latin1", start));
+    }
   }
 
   #dispatch(): void {
     const event = { event: this.#event, id: this.#id, data: this.#data.join("\n") };
     const hasData = this.#data.length > 0;
+    if (this.#id !== undefined) this.lastId = this.#id;
     this.#data = [];
     this.#event = undefined;
     this.#id = undefined;
@@ -95,8 +122,10 @@ export class SseReader {
 }
 
 /** One `message` event with one line of data; JSON text has no line ends of its own. */
-export function sseMessage(json: string): string {
-  return `event: message\ndata: ${json}\n\n`;
+export function sseMessage(json: string, id?: string): string {
+  return id === undefined
+    ? `event: message\ndata: ${json}\n\n`
+    : `id: ${id}\nevent: message\ndata: ${json}\n\n`;
 }
 
 /**
@@ -105,10 +134,22 @@ export function sseMessage(json: string): string {
  */
 export class SseCounter {
   count = 0;
+  /** What is kept of each event: the beginning of its first line of data. */
+  readonly #headBytes: number;
+  #head = "";
+  /** Bytes of a line that are still to be kept. */
+  #wanted = 0;
   /** 0: at a line's start, 1: within a line, 2: within a comment. */
   #at = 0;
   #block = false;
   #cr = false;
+
+  constructor(headBytes = 0) {
+    this.#headBytes = headBytes;
+  }
+
+  /** An event has ended. `head`: the beginning of its data, `data:` included, single bytes as characters. */
+  protected ended(_head: string): void {}
 
   push(chunk: Buffer): void {
     const length = chunk.length;
@@ -116,7 +157,9 @@ export class SseCounter {
     while (i < length) {
       if (this.#at !== 0) {
         const end = lineEnd(chunk, i);
+        if (this.#wanted > 0) this.#keep(chunk, i, end < 0 ? length : end);
         if (end < 0) return;
+        this.#wanted = 0;
         this.#at = 0;
         this.#cr = chunk[end] === CR;
         i = end + 1;
@@ -130,16 +173,31 @@ export class SseCounter {
       }
       this.#cr = byte === CR;
       if (byte === LF || byte === CR) {
-        if (this.#block) this.count++;
+        if (this.#block) {
+          this.count++;
+          if (this.#headBytes > 0) this.ended(this.#head);
+        }
         this.#block = false;
+        this.#head = "";
       } else if (byte === COLON) {
         this.#at = 2;
       } else {
         this.#at = 1;
         this.#block = true;
+        // Only a line of data begins with a "d".
+        if (byte === 100 && this.#head === "") {
+          this.#wanted = this.#headBytes;
+          continue;
+        }
       }
       i++;
     }
+  }
+
+  #keep(chunk: Buffer, from: number, to: number): void {
+    const kept = chunk.toString("latin1", from, Math.min(to, from + this.#wanted));
+    this.#head += kept;
+    this.#wanted -= kept.length;
   }
 }
 

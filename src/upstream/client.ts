@@ -20,6 +20,13 @@ export interface AskOptions {
 /** An upstream that could not be asked, or whose answer is not one. */
 export class AskError extends Error {
   override readonly name = "AskError";
+  /** What it answered; undefined when there was no answer. */
+  readonly answer: Answer | undefined;
+
+  constructor(message: string, more: { cause?: unknown; answer?: Answer } = {}) {
+    super(message, { cause: more.cause });
+    this.answer = more.answer;
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { canonicalHash } from "../lib/canonical.ts";
 import { isObject, type JsonObject, meta } from "../mcp/envelope.ts";
 import { codes } from "../mcp/errors.ts";
+import type { Era } from "../mcp/eras.ts";
 import type { Capability, CapabilityKind, Manifest } from "../mcp/manifest.ts";
 import { type ClientInfo, detectEras, type Voice } from "./eras.ts";
 import type { Dial } from "./pool.ts";
@@ -16,6 +17,10 @@ export interface DiscoverOptions {
   /** Capabilities of one list. */
   readonly maxItems?: number;
   readonly signal?: AbortSignal;
+  /** Eras that were found before: kept where this time's answer is no evidence. */
+  readonly known?: readonly Era[];
+  /** A server that answers in the stateless era is not asked in the other, so that nothing is sent that it does not know. */
+  readonly frugal?: boolean;
   /** Told of each list that could not be read; the other lists stand. */
   onProblem?(problem: { readonly method: string; readonly message: string }): void;
 }
@@ -44,9 +49,31 @@ type List = (typeof lists)[number];
 export async function discover(dial: Dial, options: DiscoverOptions = {}): Promise<Manifest> {
   const timeout = AbortSignal.timeout(options.timeoutMs ?? 30_000);
   const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
-  const bounds = { signal, maxBytes: options.maxBytes ?? 8 * 1024 * 1024 };
-  const voices = await detectEras(dial, options.client ?? { name: "offing", version: "1" }, bounds);
-  const voice = voices[0]!;
+  const bounds = {
+    signal,
+    maxBytes: options.maxBytes ?? 8 * 1024 * 1024,
+    frugal: options.frugal ?? false,
+  };
+  const { voices, unknown } = await detectEras(
+    dial,
+    options.client ?? { name: "offing", version: "1" },
+    bounds,
+  );
+  try {
+    return await manifestOf(voices[0]!, erasOf(voices, unknown, options.known ?? []), options);
+  } finally {
+    await Promise.all(voices.map((voice) => voice.end()));
+  }
+}
+
+function erasOf(voices: readonly Voice[], unknown: readonly Era[], known: readonly Era[]): Era[] {
+  const both: readonly Era[] = ["stateless", "handshake"];
+  return both.filter(
+    (era) => voices.some((voice) => voice.era === era) || (unknown.includes(era) && known.includes(era)),
+  );
+}
+
+async function manifestOf(voice: Voice, eras: readonly Era[], options: DiscoverOptions): Promise<Manifest> {
   const capabilities = isObject(voice.hello["capabilities"]) ? voice.hello["capabilities"] : {};
   const wanted = lists.filter((list) => capabilities[list.capability] !== undefined);
   const read = await Promise.all(wanted.map((list) => readList(voice, list, options)));
@@ -55,7 +82,7 @@ export async function discover(dial: Dial, options: DiscoverOptions = {}): Promi
     serverInfo: serverInfoOf(voice.hello),
     instructions: typeof instructions === "string" ? instructions : undefined,
     capabilities,
-    eras: voices.map((each) => each.era),
+    eras,
     items: read.flat(),
   };
 }
