@@ -94,7 +94,8 @@ export function toHandshake(message: { readonly params: JsonObject; readonly bod
   for (const key of Object.keys(given)) {
     if (!key.startsWith("io.modelcontextprotocol/")) kept[key] = given[key];
   }
-  const { _meta: _, ...params } = message.params;
+  // `task` asks for the experimental kind of task, whose answer no stateless client could read.
+  const { _meta: _, task: __, ...params } = message.params;
   return JSON.stringify({
     ...message.body,
     params: Object.keys(kept).length === 0 ? params : { ...params, _meta: kept },
@@ -129,7 +130,7 @@ export function headerValue(text: string): string {
 
 const visible = /^[\x20-\x7e\t]*$/;
 
-function isId(value: unknown): value is RequestId {
+export function isId(value: unknown): value is RequestId {
   return typeof value === "string" || (typeof value === "number" && Number.isInteger(value));
 }
 

@@ -1,6 +1,6 @@
 import type { RequestId } from "./envelope.ts";
 
-/** Codes of JSON-RPC 2.0 and of MCP (2026-07-28, basic; -32002 until 2025-11-25). */
+/** Codes of JSON-RPC 2.0 and of MCP (2026-07-28, basic; -32002 and -32042 until 2025-11-25). */
 export const codes = {
   parse: -32700,
   invalidRequest: -32600,
@@ -8,6 +8,7 @@ export const codes = {
   invalidParams: -32602,
   internal: -32603,
   resourceNotFound: -32002,
+  urlElicitationRequired: -32042,
   headerMismatch: -32020,
   missingClientCapability: -32021,
   unsupportedVersion: -32022,

@@ -6,8 +6,11 @@ export interface Method {
   readonly eras: readonly Era[];
   /** What the caller needs on the server. */
   readonly needs: "discover" | "call";
-  /** The parameter that names the capability, which `Mcp-Name` mirrors. */
-  readonly names: { readonly parameter: "name" | "uri"; readonly kind: CapabilityKind } | null;
+  /** The parameter that names the capability, or a task, which `Mcp-Name` mirrors. */
+  readonly names: {
+    readonly parameter: "name" | "uri" | "taskId";
+    readonly kind: CapabilityKind | null;
+  } | null;
   /** Whether a complete result carries `ttlMs` and `cacheScope` (2026-07-28, server/utilities/caching). */
   readonly cacheable: boolean;
 }
@@ -28,6 +31,7 @@ function method(
 const tool = { parameter: "name", kind: "tool" } as const;
 const prompt = { parameter: "name", kind: "prompt" } as const;
 const resource = { parameter: "uri", kind: "resource" } as const;
+const task = { parameter: "taskId", kind: null } as const;
 
 /** Every request method that is served here. What is absent does not exist. */
 export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
@@ -37,6 +41,7 @@ export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["resources/subscribe", method(handshake, "call", false, resource)],
   ["resources/unsubscribe", method(handshake, "call", false, resource)],
   ["server/discover", method(stateless, "discover", true)],
+  ["subscriptions/listen", method(stateless, "discover")],
   ["tools/list", method(both, "discover", true)],
   ["tools/call", method(both, "call", false, tool)],
   ["prompts/list", method(both, "discover", true)],
@@ -45,4 +50,8 @@ export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["resources/templates/list", method(both, "discover", true)],
   ["resources/read", method(both, "call", true, resource)],
   ["completion/complete", method(both, "call")],
+  // The tasks extension; `tasks/list` and `tasks/result` are of the handshake era's experimental form.
+  ["tasks/get", method(stateless, "call", false, task)],
+  ["tasks/update", method(stateless, "call", false, task)],
+  ["tasks/cancel", method(stateless, "call", false, task)],
 ]);

@@ -22,8 +22,8 @@ export interface ProtocolFault {
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 /**
- * Judges the envelope of a request of the stateless era: version first, then
- * the `_meta` parts, then that headers and body agree (2026-07-28,
+ * Judges the envelope of a request of the stateless era: its version, the
+ * `_meta` parts, the method, then that headers and body agree on the rest (2026-07-28,
  * basic and basic/transports/streamable-http).
  */
 export function readStateless(
@@ -33,6 +33,8 @@ export function readStateless(
   const parts = metaOf(request.params);
   const revision = parts?.[meta.protocolVersion];
   if (parts === undefined || typeof revision !== "string") return missing(meta.protocolVersion, "a string");
+  const otherVersion = disagreesOn("mcp-protocol-version", headers, revision);
+  if (otherVersion !== undefined) return otherVersion;
   if (!isStatelessRevision(revision)) {
     return {
       status: 400,
@@ -43,8 +45,8 @@ export function readStateless(
   }
   if (!isObject(parts[meta.clientCapabilities])) return missing(meta.clientCapabilities, "an object");
   const disagreement =
-    disagreesOn("mcp-protocol-version", headers, revision) ??
     disagreesOn("mcp-method", headers, request.method) ??
+    absence(request.method) ??
     nameDisagreement(request, headers);
   if (disagreement !== undefined) return disagreement;
   const client = parts[meta.clientInfo];
@@ -59,6 +61,13 @@ export function readStateless(
 
 export function isFault(value: StatelessEnvelope | ProtocolFault): value is ProtocolFault {
   return "code" in value;
+}
+
+/** What is gone in this revision is told as what never was, whatever its parameters. */
+function absence(method: string): ProtocolFault | undefined {
+  if (methods.get(method)?.eras.includes("stateless") === true) return;
+  const message = `The method ${method.slice(0, 120)} is not served here.`;
+  return { status: 404, code: codes.methodNotFound, message };
 }
 
 /** A client's own word on itself, bounded for records. */
