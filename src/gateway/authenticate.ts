@@ -13,6 +13,15 @@ interface Presented {
   readonly hash: string;
 }
 
+/** What a request came with; what it proves is asked anew for as long as its stream stands. */
+export type Proof = Presented;
+
+/** Of an authenticated request; undefined where it came with nothing. */
+export function proofOf(x: Exchange): Proof | undefined {
+  const { authorization } = x.req.headers;
+  return authorization === undefined ? undefined : present(authorization);
+}
+
 /**
  * Who sent a request, by `Authorization: Bearer` alone (RFC 6750). Without a
  * key that is ours, the answer is 401 for every path, whether something

@@ -24,5 +24,39 @@ export function noteCapability(x: Exchange, manifest: Manifest): Capability | un
   if (kind === null || name === null) return;
   const found = capabilityOf(manifest, kind as CapabilityKind, name);
   x.record.capability_hash = found?.hash ?? null;
-  return found;
+  return found ?? (kind === "resource" ? templateFor(manifest, name) : undefined);
+}
+
+interface Template {
+  readonly capability: Capability;
+  /** What stands between its expressions (RFC 6570). */
+  readonly literals: readonly string[];
+}
+
+const templates = new WeakMap<Manifest, readonly Template[]>();
+
+/** The first template that a URI can be of, whatever its variables may hold. */
+function templateFor(manifest: Manifest, uri: string): Capability | undefined {
+  let all = templates.get(manifest);
+  if (all === undefined) {
+    all = manifest.items
+      .filter((item) => item.kind === "resource_template")
+      .map((capability) => ({ capability, literals: capability.name.split(/\{[^{}]*\}/) }));
+    templates.set(manifest, all);
+  }
+  return all.find(({ literals }) => fits(uri, literals))?.capability;
+}
+
+function fits(uri: string, literals: readonly string[]): boolean {
+  const first = literals[0]!;
+  const last = literals.length > 1 ? literals.at(-1)! : "";
+  if (literals.length === 1) return uri === first;
+  if (!uri.startsWith(first) || !uri.endsWith(last)) return false;
+  let at = first.length;
+  for (const literal of literals.slice(1, -1)) {
+    at = uri.indexOf(literal, at);
+    if (at < 0) return false;
+    at += literal.length;
+  }
+  return at <= uri.length - last.length;
 }

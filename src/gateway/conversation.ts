@@ -1,21 +1,25 @@
-import { Lru } from "../lib/lru.ts";
+import type { Era } from "../mcp/eras.ts";
 import { codes, errorText } from "../mcp/errors.ts";
 import { discoverResult, isLogLevel } from "../mcp/translate.ts";
 import type { Capability } from "../mcp/manifest.ts";
 import { parameterFault } from "../mcp/parameters.ts";
+import { Bridge } from "./bridge/bridge.ts";
 import { noteCapability } from "./capability.ts";
 import { HandshakeCell } from "./cells/handshake.ts";
 import { HandshakeOnStatelessCell } from "./cells/handshake-on-stateless.ts";
 import { StatelessCell } from "./cells/stateless.ts";
 import { StatelessOnHandshakeCell } from "./cells/stateless-on-handshake.ts";
 import type { Asked, Envelope } from "./envelope.ts";
-import { eraFor } from "./era.ts";
+import { choiceOf, eraFor } from "./era.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./refusal.ts";
-import { openState } from "./request-state.ts";
+import { openState, type RequestState } from "./request-state.ts";
 import type { Services } from "./services.ts";
 import type { OpenSession } from "./session.ts";
+import { hear } from "./streams/hear.ts";
+import { withoutTask } from "./tasks/tasks.ts";
 import type { Turn } from "./turn.ts";
+import type { VirtualSession } from "./virtual-sessions.ts";
 
 /**
  * Carries an accepted message upstream in the words that the upstream speaks,
@@ -23,19 +27,19 @@ import type { Turn } from "./turn.ts";
  */
 export class Conversation {
   readonly #services: Services;
+  readonly #bridge: Bridge;
   readonly #handshake: HandshakeCell;
   readonly #stateless: StatelessCell;
   readonly #handshakeOnStateless: HandshakeOnStatelessCell;
   readonly #statelessOnHandshake: StatelessOnHandshakeCell;
-  /** Session → least severe log level it asked for. */
-  readonly #levels = new Lru<string, string>(10_000);
 
   constructor(services: Services) {
     this.#services = services;
+    this.#bridge = new Bridge(services);
     this.#handshake = new HandshakeCell(services);
     this.#stateless = new StatelessCell(services);
-    this.#handshakeOnStateless = new HandshakeOnStatelessCell(services);
-    this.#statelessOnHandshake = new StatelessOnHandshakeCell(services);
+    this.#handshakeOnStateless = new HandshakeOnStatelessCell(this.#bridge);
+    this.#statelessOnHandshake = new StatelessOnHandshakeCell(this.#bridge);
   }
 
   /** The session that a handshake message belongs to; the other messages have none. */
@@ -50,10 +54,20 @@ export class Conversation {
     const { book } = this.#services;
     x.record.era = "handshake";
     const session = book.open(x, endpoint, principal);
-    await book.end(session);
-    this.#levels.delete(session.claims.sid);
+    await book.end(turn, session);
+    this.#handshakeOnStateless.end(session);
     if (endpoint.eras.includes("handshake")) this.#handshake.end(turn, session);
     x.answerEmpty(204);
+  }
+
+  /** Ends the calls that wait for their clients; none of them can come back to this process. */
+  close(): Promise<void> {
+    return this.#bridge.close();
+  }
+
+  /** A GET: goes on with a stream, or opens the one on which the server speaks first. */
+  hear(turn: Turn): void {
+    hear(turn, this.#services);
   }
 
   carry(turn: Turn, envelope: Envelope, session: OpenSession | undefined): void {
@@ -67,6 +81,7 @@ export class Conversation {
       case "stateless_note":
         return turn.x.answerEmpty(202);
       case "note":
+        if (this.#handshakeOnStateless.note(turn, session!, envelope.message)) return;
         return this.#handshake.note(turn, session!);
       case "handshake":
         return this.#fromHandshake(turn, session!, envelope.request);
@@ -78,13 +93,22 @@ export class Conversation {
     if (request.method === "ping") return x.answer(200, resultText(request, {}));
     if (request.method === "logging/setLevel") return this.#setLevel(turn, session, request);
     const capability = noteCapability(x, endpoint.manifest);
-    if (eraFor(endpoint, "handshake", capability) === "stateless") {
+    const era = eraFor(endpoint, "handshake", capability);
+    x.choice = choiceOf(endpoint, capability, era);
+    const { hub } = this.#services;
+    if (era === "stateless") {
+      // What its code keeps for the session is the same in both eras.
+      x.virtual = session.upstreamId;
+      if (isSubscription(request)) return hub.subscription(turn, session, request);
       return this.#handshakeOnStateless.request(turn, session, request);
     }
-    this.#handshake.request(turn, session, this.#levels.get(session.claims.sid));
+    if (isSubscription(request)) hub.notice(turn, session, request);
+    x.body = withoutTask(x, request);
+    this.#handshake.request(turn, session, this.#services.book.level(session));
   }
 
-  #setLevel({ x, endpoint }: Turn, session: OpenSession, request: Asked): void {
+  #setLevel(turn: Turn, session: OpenSession, request: Asked): void {
+    const { x, endpoint } = turn;
     if (endpoint.manifest.capabilities["logging"] === undefined) {
       return x.answer(200, errorText(request.id, codes.methodNotFound, "This server sends no log messages."));
     }
@@ -95,30 +119,75 @@ export class Conversation {
         errorText(request.id, codes.invalidParams, "params.level is not a level of RFC 5424."),
       );
     }
-    this.#levels.set(session.claims.sid, level);
-    x.answer(200, resultText(request, {}));
+    this.#services.book.setLevel(turn, session, level).then(
+      () => x.answer(200, resultText(request, {})),
+      (error: unknown) => x.refuse(unkept(error)),
+    );
   }
 
   #fromStateless(turn: Turn, envelope: Envelope & { kind: "stateless" }): void {
     const { x, endpoint } = turn;
     const { request } = envelope;
+    if (request.method === "subscriptions/listen") return this.#services.hub.listen(turn, envelope);
+    if (this.#services.tasks.request(turn, envelope)) return;
     const capability = noteCapability(x, endpoint.manifest);
     if (capability?.kind === "tool") agreeOnParameters(x, capability, request);
     // A call that waits goes on where it waits, whatever would be chosen now.
     const state = request.known.names === null ? undefined : openState(this.#services, turn, request);
-    if (state?.kind !== "parked" && eraFor(endpoint, "stateless", capability) === "stateless") {
-      return this.#stateless.request(turn, envelope, state?.state);
+    const era = state?.kind === "parked" ? "handshake" : eraFor(endpoint, "stateless", capability);
+    x.choice = choiceOf(endpoint, capability, era);
+    const virtual = this.#services.virtualSessions.of(turn, envelope);
+    if (virtual instanceof Promise) {
+      virtual
+        .then((begun) => this.#sendStateless(turn, envelope, { era, state, virtual: begun }))
+        .catch((error: unknown) => x.refuse(error instanceof Refusal ? error : unbegun(error)));
+    } else this.#sendStateless(turn, envelope, { era, state, virtual });
+  }
+
+  #sendStateless(
+    turn: Turn,
+    envelope: Envelope & { kind: "stateless" },
+    {
+      era,
+      state,
+      virtual,
+    }: { era: Era; state: RequestState | undefined; virtual: VirtualSession | undefined },
+  ): void {
+    const { x, endpoint } = turn;
+    const { request } = envelope;
+    if (virtual !== undefined) {
+      x.virtual = virtual.upstreamId;
+      x.record.session = virtual.sid;
+    }
+    if (era === "stateless") {
+      return this.#stateless.request(turn, envelope, state?.kind === "upstream" ? state.state : undefined);
     }
     if (request.method === "server/discover") {
       return x.answer(200, resultText(request, discoverResult(endpoint.manifest)));
     }
-    this.#statelessOnHandshake.request(turn, envelope);
+    this.#statelessOnHandshake.request(turn, envelope, state);
   }
+}
+
+function isSubscription({ method }: Asked): boolean {
+  return method === "resources/subscribe" || method === "resources/unsubscribe";
 }
 
 function agreeOnParameters(x: Exchange, tool: Capability, request: Asked): void {
   const fault = parameterFault(tool.definition, request.params, x.req.headers);
   if (fault !== undefined) throw new Refusal("protocol", fault.status, fault.message, fault);
+}
+
+function unbegun(error: unknown): Refusal {
+  return new Refusal("session", 503, "The session for this client could not be begun just now. Try again.", {
+    because: error instanceof Error ? error.message : String(error),
+  });
+}
+
+function unkept(error: unknown): Refusal {
+  return new Refusal("session", 503, "The log level could not be kept just now. Set it again.", {
+    because: error instanceof Error ? error.message : String(error),
+  });
 }
 
 function resultText(request: Asked, result: object): string {

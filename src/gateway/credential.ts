@@ -6,18 +6,23 @@ import type { Credentials } from "./ports.ts";
 /** What of a client's own headers goes on. `Authorization`, `Cookie` and everything of ours does not. */
 const forwarded = ["traceparent", "tracestate", "baggage", "accept-language", "user-agent"] as const;
 
-/** In which words an instance is spoken to. */
+/** In which words an upstream is spoken to. */
 export interface Spoken {
-  readonly revision: string;
-  readonly session: string;
+  /** Undefined for `initialize` at an external server, which agrees on one. */
+  readonly revision: string | undefined;
+  /** At an instance, the opaque id under which it knows the session; at an external server its own id, if it gave one. */
+  readonly session: string | undefined;
   /** For a handshake session: what the instance opens it with where it is new to it. */
   readonly hello?: string;
   readonly stateless: boolean;
+  /** In place of the client's own `Mcp-Name`: what the upstream calls the same thing. */
+  readonly name?: string;
 }
 
 /**
- * The headers of a request to an instance, as a flat list: who acts, what
- * the platform presents, and the little of the client's own that is passed on.
+ * The headers of a request upstream, as a flat list: to an instance who acts;
+ * to any upstream what the platform presents, and the little of the client's own
+ * that is passed on. An external server learns nothing of the caller.
  */
 export function upstreamHeaders(
   x: Exchange,
@@ -26,23 +31,25 @@ export function upstreamHeaders(
   credentials: Credentials,
   spoken: Spoken,
 ): string[] {
+  const external = endpoint.upstream.kind === "external";
   const list = fixedHeaders(endpoint, principal).slice();
-  list.push(
-    "offing-request-id",
-    x.record.id,
-    "mcp-protocol-version",
-    spoken.revision,
-    "mcp-session-id",
-    spoken.session,
-  );
-  if (spoken.hello !== undefined) list.push("offing-session", spoken.hello);
+  if (spoken.revision !== undefined) list.push("mcp-protocol-version", spoken.revision);
+  // Between a stateless server and its client there is no session.
+  const session = external && spoken.stateless ? undefined : spoken.session;
+  if (session !== undefined) list.push("mcp-session-id", session);
+  if (!external) {
+    list.push("offing-request-id", x.record.id);
+    if (x.virtual !== undefined) list.push("offing-virtual-session", x.virtual);
+    if (spoken.hello !== undefined) list.push("offing-session", spoken.hello);
+  }
   const { headers } = x.req;
   for (const name of forwarded) {
     const value = headers[name];
     if (typeof value === "string") list.push(name, value);
   }
   if (spoken.stateless) {
-    const { "mcp-method": method, "mcp-name": capability } = headers;
+    const { "mcp-method": method, "mcp-name": named } = headers;
+    const capability = spoken.name ?? named;
     if (typeof method === "string") list.push("mcp-method", method);
     if (typeof capability === "string") list.push("mcp-name", capability);
     if (hasParameters(x.req.rawHeaders)) {
@@ -57,6 +64,38 @@ export function upstreamHeaders(
   return list;
 }
 
+/** The headers of what the gateway itself asks an external server on a caller's behalf. */
+export function openingHeaders(
+  x: Exchange,
+  endpoint: Endpoint,
+  principal: Principal,
+  credentials: Credentials,
+): Record<string, string> {
+  const list: Record<string, string> = {};
+  for (const name of forwarded) {
+    const value = x.req.headers[name];
+    if (typeof value === "string") list[name] = value;
+  }
+  return { ...list, ...credentials.headers(endpoint, principal) };
+}
+
+/** The headers of what the gateway asks by itself for a principal, as a flat list; nothing of a client's own is in them. */
+export function standingHeaders(
+  endpoint: Endpoint,
+  principal: Principal,
+  credentials: Credentials,
+  { revision, session, hello, stateless }: Spoken,
+): string[] {
+  const external = endpoint.upstream.kind === "external";
+  const list = fixedHeaders(endpoint, principal).slice();
+  if (revision !== undefined) list.push("mcp-protocol-version", revision);
+  if (session !== undefined && !(external && stateless)) list.push("mcp-session-id", session);
+  if (hello !== undefined && !external) list.push("offing-session", hello);
+  const presented = credentials.headers(endpoint, principal);
+  for (const name in presented) list.push(name, presented[name]!);
+  return list;
+}
+
 /** Whether a header's name begins with `mcp-param-`; few do, and walking the header object is slow. */
 function hasParameters(raw: readonly string[]): boolean {
   for (let i = 0; i < raw.length; i += 2) {
@@ -66,6 +105,13 @@ function hasParameters(raw: readonly string[]): boolean {
   return false;
 }
 
+const plain: readonly string[] = [
+  "content-type",
+  "application/json",
+  "accept",
+  "application/json, text/event-stream",
+];
+
 const fixed = new WeakMap<Principal, WeakMap<Endpoint, string[]>>();
 
 /** The same for every call of one principal to one endpoint, as long as the snapshot keeps both. */
@@ -74,8 +120,9 @@ function fixedHeaders(endpoint: Endpoint, principal: Principal): string[] {
   if (byEndpoint === undefined) fixed.set(principal, (byEndpoint = new WeakMap()));
   let list = byEndpoint.get(endpoint);
   if (list === undefined) {
-    list = ["content-type", "application/json", "accept", "application/json, text/event-stream"];
-    if (principal.kind !== "anonymous") {
+    list = plain.slice();
+    // An external server is not told who calls.
+    if (endpoint.upstream.kind === "hosted" && principal.kind !== "anonymous") {
       list.push("horizon-actor", headerValue(principal.id), "horizon-actor-type", principal.kind);
       if (principal.email !== undefined) list.push("horizon-actor-email", headerValue(principal.email));
       list.push("horizon-user-role", principal.organizationRole);

@@ -58,7 +58,7 @@ export function readEnvelope(x: Exchange, depth: number): Envelope {
     x.record.method = message.method.slice(0, 120);
     if (eraOf(message, headers["mcp-session-id"], version) === "stateless") return stateless(x, message);
   }
-  return handshake(x, message, version);
+  return handshake(x, message);
 }
 
 function eraOf(
@@ -85,19 +85,9 @@ function stateless(x: Exchange, message: Message & { kind: "request" | "notifica
   return { kind: "stateless", request: known(x, message, "stateless"), envelope };
 }
 
-function handshake(
-  x: Exchange,
-  message: Message & { kind: "request" | "notification" | "response" },
-  version: string | string[] | undefined,
-): Envelope {
-  x.record.era = "handshake";
-  if (message.kind === "request" && message.method === "initialize") {
-    const client = message.params["clientInfo"] as JsonObject | undefined;
-    x.record.client_name = shortText(client?.["name"]);
-    x.record.client_version = shortText(client?.["version"]);
-    return { kind: "initialize", request: known(x, message, "handshake") };
-  }
-  const spoken = version ?? unnamedHandshake;
+/** The revision that a handshake request names; throws the 400 for one that is not served. */
+export function judgeRevision(x: Exchange): void {
+  const spoken = x.req.headers["mcp-protocol-version"] ?? unnamedHandshake;
   if (typeof spoken !== "string" || !isHandshakeRevision(spoken)) {
     throw new Refusal(
       "protocol",
@@ -107,6 +97,20 @@ function handshake(
     );
   }
   x.record.protocol_version = spoken;
+}
+
+function handshake(
+  x: Exchange,
+  message: Message & { kind: "request" | "notification" | "response" },
+): Envelope {
+  x.record.era = "handshake";
+  if (message.kind === "request" && message.method === "initialize") {
+    const client = message.params["clientInfo"] as JsonObject | undefined;
+    x.record.client_name = shortText(client?.["name"]);
+    x.record.client_version = shortText(client?.["version"]);
+    return { kind: "initialize", request: known(x, message, "handshake") };
+  }
+  judgeRevision(x);
   if (message.kind === "notification" && !message.method.startsWith("notifications/")) {
     // Notes pass unjudged, so nothing that a server could take for a call may be one.
     throw new Refusal("protocol", 400, `The method ${message.method.slice(0, 120)} needs an "id".`, {
@@ -128,7 +132,7 @@ function known(x: Exchange, message: Message & { kind: "request" }, era: Era): A
       { code: codes.methodNotFound },
     );
   }
-  if (method.names !== null) {
+  if (method.names !== null && method.names.kind !== null) {
     const name = message.params[method.names.parameter];
     x.record.capability_kind = method.names.kind;
     x.record.capability_name = typeof name === "string" ? name : null;

@@ -1,14 +1,90 @@
+import { Lru } from "../lib/lru.ts";
+import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import type { Era } from "../mcp/eras.ts";
+import { codes } from "../mcp/errors.ts";
 import type { Capability } from "../mcp/manifest.ts";
 import type { Endpoint } from "../snapshot/snapshot.ts";
 
+/** In which era a capability's server was spoken to, where it had been free to choose. */
+export interface EraChoice {
+  readonly endpoint: Endpoint;
+  readonly capability: Capability;
+  readonly era: Era;
+}
+
+/** What refusals have taught: the era that a capability needs, or that it refuses both. */
+const learned = new Lru<string, Era | "neither">(10_000);
+let empty = true;
+
 /**
  * In which era the upstream is spoken to: the client's own, unless the
- * upstream does not answer in it or the capability needs the other.
+ * upstream does not answer in it or the capability needs the other, as a
+ * refusal has taught or inspection has seen.
  */
 export function eraFor(endpoint: Endpoint, client: Era, capability?: Capability): Era {
   const { eras } = endpoint;
-  const wanted = capability?.era ?? client;
+  let wanted = capability?.era ?? client;
+  if (!empty && capability !== undefined && eras.length > 1) {
+    const taught = learned.get(keyOf(endpoint, capability));
+    if (taught !== undefined) wanted = taught === "neither" ? client : taught;
+  }
   if (eras.includes(wanted)) return wanted;
   return eras.includes(client) ? client : (eras[0] ?? client);
+}
+
+/** The choice to learn from; undefined where there is none. */
+export function choiceOf(
+  endpoint: Endpoint,
+  capability: Capability | undefined,
+  era: Era,
+): EraChoice | undefined {
+  return capability === undefined || endpoint.eras.length < 2 ? undefined : { endpoint, capability, era };
+}
+
+/**
+ * Learns from a response that a capability works in the other era only. The
+ * call itself is not sent again: its code has run. FastMCP 4 and the Python SDK
+ * 2 refuse in these words.
+ */
+export function learnEra({ endpoint, capability, era }: EraChoice, response: JsonObject): void {
+  if (!(era === "stateless" ? asksClient(response) : hasInputRequired(response))) return;
+  const key = keyOf(endpoint, capability);
+  const known = learned.get(key);
+  const other = era === "stateless" ? "handshake" : "stateless";
+  // Refused in the era that a refusal in the other had taught.
+  learned.set(key, known === era || known === "neither" ? "neither" : other);
+  empty = false;
+}
+
+const NO_CHANNEL =
+  /^(Error calling tool '.{1,300}': )?(Cannot send '[\w/]{1,60}': this transport context has no back-channel for server-initiated requests\.|elicitation via server-initiated requests is unavailable on 2026-07-28 connections\.)$/s;
+
+/** Whether it says that a request to the client cannot be sent on this connection. */
+function asksClient({ error, result }: JsonObject): boolean {
+  if (isObject(error)) return typeof error["message"] === "string" && NO_CHANNEL.test(error["message"]);
+  if (!isObject(result) || result["isError"] !== true || !Array.isArray(result["content"])) return false;
+  const content: unknown[] = result["content"];
+  const only = content[0];
+  // The whole of what it says: a tool that repeats what others wrote must teach nothing.
+  return (
+    content.length === 1 &&
+    isObject(only) &&
+    typeof only["text"] === "string" &&
+    NO_CHANNEL.test(only["text"])
+  );
+}
+
+const NO_INPUT =
+  /^(Tool|Prompt|Resource) '.{1,2000}' returned an InputRequiredResult to request client input, but the multi-round-trip result type \(SEP-2322\) only exists at MCP 2026-07-28;/s;
+
+/** Whether it says that it asked for input in a way that this connection does not know. */
+function hasInputRequired({ error }: JsonObject): boolean {
+  if (!isObject(error) || error["code"] !== codes.invalidParams) return false;
+  return typeof error["message"] === "string" && NO_INPUT.test(error["message"]);
+}
+
+/** Of hosted code: its artifact's; of an external server: its own. */
+function keyOf({ id, upstream }: Endpoint, { kind, name, hash }: Capability): string {
+  const code = upstream.kind === "hosted" ? `${upstream.target.server} ${upstream.target.artifact}` : id;
+  return `${code} ${kind} ${hash} ${name}`;
 }

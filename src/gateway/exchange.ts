@@ -1,9 +1,11 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Incoming, Outgoing } from "./http.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { EraChoice } from "./era.ts";
 import { newId } from "../lib/ids.ts";
 import type { RequestId } from "../mcp/envelope.ts";
 import type { Records, RequestRecord } from "./ports.ts";
 import type { Refusal } from "./refusal.ts";
+import type { Tally } from "./tally.ts";
 
 const NO_BODY = Buffer.alloc(0);
 
@@ -17,6 +19,19 @@ export interface Flow {
   leave(): void;
   /** The deadline has passed. */
   expire(): void;
+  /** Called by the gateway's ticks; for what comes due before the deadline. */
+  tick?(): void;
+}
+
+/** What is told of the end of the client's side, whoever is at work on the request. */
+export interface Watcher {
+  /** The answer was sent whole, or its reader is gone. */
+  closed(): void;
+}
+
+/** What acts when an answer takes long. */
+export interface Patience {
+  over(): void;
 }
 
 /**
@@ -25,8 +40,8 @@ export interface Flow {
  * under way upstream any more.
  */
 export class Exchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
+  readonly req: Incoming;
+  readonly res: Outgoing;
   readonly record: RequestRecord;
   readonly started: number;
   /** Its place among the live exchanges. */
@@ -36,21 +51,38 @@ export class Exchange {
   body: Buffer = NO_BODY;
   /** Who is at work on the request. */
   flow: Flow | undefined = undefined;
+  /** Whose stream the answer is, if it is one. */
+  watcher: Watcher | undefined = undefined;
+  /** It is one message of a batch or of an HTTP+SSE stream: its answer goes to that, not to a socket. */
+  inner = false;
+  /** The id under which the server knows the session of a stateless client, where there is one. */
+  virtual: string | undefined = undefined;
+  /** In which era it went upstream, where there was a choice. */
+  choice: EraChoice | undefined = undefined;
   clientGone = false;
+  /** Where it is counted, while it is. */
+  tally: Tally | undefined = undefined;
+  /** It is a stream that stands until somebody ends it, not a request with an answer. */
+  stands = false;
   /** All of the answer was passed on, though the client left before its end was told. */
   delivered = false;
+  /** It came from another gateway process, so that it goes to none. */
+  handedOver = false;
   readonly #clock: Clock;
   readonly #records: Records;
   readonly #onSettled: (exchange: Exchange) => void;
   #deadline = Infinity;
+  #patience: Patience | undefined = undefined;
+  #patienceUntil = Infinity;
   #lapAt: number;
   #closed = false;
   #upstream = false;
   #written = false;
+  #discarded = false;
 
   constructor(
-    req: IncomingMessage,
-    res: ServerResponse,
+    req: Incoming,
+    res: Outgoing,
     clock: Clock,
     records: Records,
     onSettled: (exchange: Exchange) => void,
@@ -70,10 +102,21 @@ export class Exchange {
         this.clientGone = true;
         this.flow?.leave();
       }
+      this.watcher?.closed();
       this.#settle();
     });
     // Without a listener a broken client socket would end the process.
     res.on("error", ignore);
+  }
+
+  /** It is one message within `outer`: who sent it, and to whom, is known. */
+  within(outer: Exchange): void {
+    this.inner = true;
+    const { record } = this;
+    const { organization, server, deployment, artifact, scope, transport } = outer.record;
+    const { principal_kind, principal, auth_kind, key, ip, decision, t_auth } = outer.record;
+    Object.assign(record, { organization, server, deployment, artifact, scope, transport });
+    Object.assign(record, { principal_kind, principal, auth_kind, key, ip, decision, t_auth });
   }
 
   /** Milliseconds since the request came in. */
@@ -102,12 +145,31 @@ export class Exchange {
   over(): void {
     this.flow = undefined;
     this.#deadline = Infinity;
+    this.callOff();
+  }
+
+  /** Tells `patience` once, unless called off, when `ms` from now have passed; as exact as the gateway's ticks. */
+  remind(patience: Patience, ms: number): void {
+    this.#patience = patience;
+    this.#patienceUntil = this.elapsed() + ms;
+  }
+
+  callOff(): void {
+    this.#patience = undefined;
+    this.#patienceUntil = Infinity;
   }
 
   tick(): void {
-    if (this.#deadline === Infinity || this.elapsed() < this.#deadline) return;
-    this.#deadline = Infinity;
-    this.flow?.expire();
+    const elapsed = this.elapsed();
+    if (elapsed >= this.#deadline) {
+      this.#deadline = Infinity;
+      this.flow?.expire();
+    } else if (elapsed >= this.#patienceUntil) {
+      const patience = this.#patience;
+      this.callOff();
+      patience?.over();
+    }
+    this.flow?.tick?.();
   }
 
   /** From here on the record waits for `upstreamDone`. */
@@ -118,6 +180,11 @@ export class Exchange {
   upstreamDone(): void {
     this.#upstream = false;
     this.#settle();
+  }
+
+  /** Another process writes the record of this request. */
+  discard(): void {
+    this.#discarded = true;
   }
 
   /** Answers with JSON text, unless an answer has begun or the client is gone. */
@@ -182,13 +249,13 @@ export class Exchange {
     if (lost && this.record.outcome === "complete") this.record.outcome = "client_gone";
     this.record.t_total = this.elapsed();
     this.#onSettled(this);
-    this.#records.write(this.record);
+    if (!this.#discarded) this.#records.write(this.record);
   }
 }
 
 function ignore(): void {}
 
-function emptyRecord(id: string, at: number, req: IncomingMessage): RequestRecord {
+function emptyRecord(id: string, at: number, req: Incoming): RequestRecord {
   return {
     id,
     at,

@@ -1,9 +1,12 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
 import type { Upstream } from "../snapshot/snapshot.ts";
+import { EraWatch, mayContradict } from "./era-watch.ts";
+import { brokenThere, endless, refusedHead } from "./external.ts";
 import type { Exchange, Flow } from "./exchange.ts";
 import type { Held, Leases } from "./leases.ts";
 import { Refusal } from "./refusal.ts";
+import { AskAgain } from "./streams/ask-again.ts";
 
 /** Takes what an upstream answers, and answers the client. */
 export interface Sink {
@@ -12,8 +15,27 @@ export interface Sink {
   /** False: the client is slow; wait for `drain`. */
   data(chunk: Buffer): boolean | Refusal;
   end(): Refusal | undefined;
+  /** The request has left. */
+  sent?(): void;
+  /** Whether a stream has certainly carried the response, after which nothing else may come. */
+  isAnswered?(): boolean;
+  /** Asked when an answer has ended: from where it can be asked for again, where its response is still to come. */
+  unfinished?(): Unfinished | undefined;
   /** The exchange cannot be finished: tell the client as well as what was sent already permits. */
   fail(refusal: Refusal): void;
+}
+
+/** An upstream let its stream go, and gave a place to go on from (2025-11-25, basic/transports). */
+export interface Unfinished {
+  readonly lastEventId: string;
+  /** Milliseconds after which it wants to be asked, if it said so. */
+  readonly retryMs: number | undefined;
+}
+
+/** How a request goes on whose upstream does not know its session any more. */
+export interface Recovery {
+  /** Opens the session anew. Resolves with the headers under which the request is repeated; rejects with a Refusal. */
+  recover(): Promise<string[]>;
 }
 
 export interface ForwardRequest {
@@ -23,10 +45,15 @@ export interface ForwardRequest {
   readonly windowMs: number;
   /** Whether a client that leaves cancels its request: yes for stateless ones, no for handshake ones. */
   readonly cancelOnLeave: boolean;
+  /** For a request within a session that an external server opened. */
+  readonly recovery?: Recovery | undefined;
 }
 
+/** Bytes of an answer that is not passed on; one that says more is not waited for. */
+const DRAINED_BYTES = 65_536;
+
 /**
- * One request on its way to an instance and back. The client's leaving, the
+ * One request on its way upstream and back. The client's leaving, the
  * window's end, a broken upstream and a refusal all end it once; until then
  * the exchange's record waits.
  */
@@ -39,6 +66,12 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
   #held: Held | undefined;
   #sentAt = 0;
   #retried = false;
+  /** Bytes left of an answer that only says that the session is lost. */
+  #draining = 0;
+  #headers: string[];
+  #watch: EraWatch | undefined;
+  #again: AskAgain | undefined;
+  #ticksAnswered = 0;
   #over = false;
 
   constructor(x: Exchange, leases: Leases, request: ForwardRequest, sink: Sink) {
@@ -46,6 +79,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
     this.#leases = leases;
     this.#request = request;
     this.#sink = sink;
+    this.#headers = request.headers;
     x.begin(this, request.windowMs);
     x.upstreamBegins();
     if (x.clientGone && request.cancelOnLeave) this.#finish();
@@ -63,12 +97,30 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
     headers: IncomingHttpHeaders,
   ): void {
     if (this.#over || status < 200) return;
-    const refusal = this.#sink.start(status, headers);
+    // In the handshake era 404 says that a session is over (2025-11-25, basic/transports).
+    const { recovery } = this.#request;
+    if (status === 404 && recovery !== undefined && !this.#retried && this.#again?.asking !== true) {
+      this.#retried = true;
+      this.#draining = DRAINED_BYTES;
+      return;
+    }
+    if (this.#again?.asking === true && status !== 200) return this.#askedInVain(status, controller);
+    this.#again?.answered();
+    const external = this.#request.upstream.kind === "external";
+    if (external && mayContradict(this.#x.record.method, status)) this.#heed(status);
+    const refusal =
+      (external ? refusedHead(status, headers) : undefined) ?? this.#sink.start(status, headers);
     if (refusal !== undefined) this.#stop(refusal, controller);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#over) return;
+    if (this.#draining > 0) {
+      this.#draining -= chunk.length;
+      if (this.#draining <= 0) this.#stop(endless(), controller);
+      return;
+    }
+    this.#watch?.hear(chunk);
     const taken = this.#sink.data(chunk);
     if (taken === true) return;
     if (taken !== false) return this.#stop(taken, controller);
@@ -79,6 +131,9 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
 
   onResponseEnd(): void {
     if (this.#over) return;
+    if (this.#draining > 0) return this.#recover();
+    if (this.#watch?.contradicts() === true) this.#doubt();
+    if (this.#asksAgain()) return;
     const refusal = this.#sink.end();
     if (refusal !== undefined) this.#sink.fail(refusal);
     this.#finish();
@@ -86,7 +141,10 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
 
   onResponseError(_: unknown, error: Error): void {
     if (this.#over) return;
+    if (this.#draining > 0) return this.#recover();
     const unsent = this.#controller === undefined;
+    if (this.#held?.lost === false && (this.#again?.failed() ?? true) && this.#asksAgain()) return;
+    if (this.#request.upstream.kind === "external") return this.#stop(brokenThere(unsent, error));
     const held = this.#held;
     if (unsent && held !== undefined) {
       // It never left: a second instance cannot do the work twice.
@@ -113,6 +171,45 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
     );
   }
 
+  /** An upstream that let its stream go is asked to go on with it, as long as the window lasts. */
+  #asksAgain(): boolean {
+    const unfinished = this.#sink.unfinished?.();
+    if (unfinished === undefined) return false;
+    this.#again ??= new AskAgain();
+    this.#again.plan(unfinished, this.#x.elapsed());
+    return true;
+  }
+
+  tick(): void {
+    if (this.#sink.isAnswered?.() === true) return this.#letGo();
+    if (this.#again?.due(this.#x.elapsed()) !== true) return;
+    const { dispatcher, origin, path } = this.#held!.dial;
+    const headers = this.#again.headers(this.#headers);
+    dispatcher.dispatch({ origin, path, method: "GET", headers }, this);
+  }
+
+  /** An upstream that holds a stream open after its response is not waited for; those that end it get a tick's time. */
+  #letGo(): void {
+    this.#ticksAnswered++;
+    if (this.#ticksAnswered < 2) return;
+    const controller = this.#controller;
+    this.#sink.end();
+    this.#finish();
+    controller?.abort(new Error("The response is there."));
+  }
+
+  #askedInVain(status: number, controller: Dispatcher.DispatchController): void {
+    this.#stop(
+      new Refusal(
+        "upstream",
+        502,
+        `The server let its answer go and does not go on with it (HTTP ${status}). The request may have taken effect.`,
+        { because: `upstream answered ${status} to Last-Event-ID`, outcome: "upstream_gone" },
+      ),
+      controller,
+    );
+  }
+
   #acquire(): void {
     const taken = this.#leases.take(this.#request.upstream);
     if (!(taken instanceof Promise)) return this.#send(taken);
@@ -129,6 +226,33 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
     );
   }
 
+  #heed(status: number): void {
+    const spoken = this.#headers.includes("mcp-method") ? "stateless" : "handshake";
+    this.#watch = new EraWatch(spoken, this.#x.record.method, status);
+  }
+
+  #doubt(): void {
+    const { upstream } = this.#request;
+    if (upstream.kind === "external") this.#leases.doubt(upstream);
+  }
+
+  #recover(): void {
+    this.#draining = 0;
+    this.#controller = undefined;
+    this.#request.recovery!.recover().then(
+      (headers) => {
+        if (this.#over) return;
+        this.#headers = headers;
+        this.#leases.end(this.#held!);
+        this.#held = undefined;
+        this.#acquire();
+      },
+      (error: unknown) => {
+        if (!this.#over) this.#stop(error instanceof Refusal ? error : unstarted(error));
+      },
+    );
+  }
+
   #send(held: Held): void {
     this.#held = held;
     this.#leases.begin(held);
@@ -140,11 +264,12 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
         origin: dial.origin,
         path: dial.path,
         method: "POST",
-        headers: this.#request.headers,
+        headers: this.#headers,
         body: this.#request.body,
       },
       this,
     );
+    this.#sink.sent?.();
   }
 
   leave(): void {
@@ -161,7 +286,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
 
   expire(): void {
     if (this.#over) return;
-    const waking = this.#held === undefined;
+    const waking = this.#held === undefined && this.#request.upstream.kind === "hosted";
     this.#stop(
       new Refusal(
         waking ? "runtime" : "upstream",

@@ -1,21 +1,38 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { randomText } from "../lib/ids.ts";
+import { isBatch } from "../mcp/batch.ts";
 import type { Principal } from "../policy/decide.ts";
 import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
 import { createPools, type Pools } from "../upstream/pool.ts";
 import { createAuthenticator } from "./authenticate.ts";
 import { admit, authorize } from "./authorize.ts";
 import { readBody } from "./body.ts";
+import { Browsers, preflightHeaders } from "./browsers.ts";
 import { Conversation } from "./conversation.ts";
 import { readEnvelope } from "./envelope.ts";
 import { Exchange } from "./exchange.ts";
+import { clientHeader } from "./hand-over.ts";
+import { HeldSessions } from "./held-sessions.ts";
+import { Hub } from "./hub/hub.ts";
+import type { Incoming, Outgoing } from "./http.ts";
 import { Leases } from "./leases.ts";
 import { Live } from "./live.ts";
 import { defaultLimits, type GatewayLimits } from "./limits.ts";
-import type { Credentials, Instances, Peers, Records, Sessions, Tokens } from "./ports.ts";
+import type { Credentials, Instances, Peers, Records, Sessions, Tokens, Upstreams } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
-import { isGatewayPath, originCheck, resolve } from "./resolve.ts";
+import { faceOf, isGatewayPath, resolve } from "./resolve.ts";
+import type { Services } from "./services.ts";
 import { SessionBook } from "./session.ts";
+import { VirtualSessions } from "./virtual-sessions.ts";
+import { batch } from "./streams/batch.ts";
+import { HttpSse } from "./streams/http-sse.ts";
+import type { Within } from "./streams/inner.ts";
+import { Streams } from "./streams/streams.ts";
+import { UpstreamSessions } from "./upstream-sessions.ts";
+import { Tasks } from "./tasks/tasks.ts";
+import { Tallies } from "./tally.ts";
+import type { Turn } from "./turn.ts";
 
 export interface GatewayOptions {
   readonly snapshot: Snapshot;
@@ -24,10 +41,14 @@ export interface GatewayOptions {
   readonly instances: Instances;
   readonly sessions: Sessions;
   readonly records: Records;
+  /** Told where an external server is not what it was taken for. */
+  readonly upstreams?: Upstreams;
   /** The other gateway processes; without, this is the only one. */
   readonly peers?: Peers;
   /** Where clients reach us, such as `http://localhost:8080`. */
   readonly publicUrl: string;
+  /** Web origins whose pages may be clients, beside our own; `*` for any. */
+  readonly allowedOrigins?: readonly string[];
   readonly clock?: Clock;
   readonly limits?: Partial<GatewayLimits>;
   /** First path segments that are no organization. */
@@ -40,12 +61,21 @@ export interface Gateway {
   matches(path: string): boolean;
   /** Serves one request; never throws. */
   handle(req: IncomingMessage, res: ServerResponse): void;
+  /** Serves a request that another gateway process hands over: for a listener that only those reach. */
+  take(req: IncomingMessage, res: ServerResponse): void;
+  /** What is there now, for tests that count: exchanges, open event streams, streams held for clients that may come back, HTTP+SSE clients. */
+  readonly sizes: {
+    readonly exchanges: number;
+    readonly open: number;
+    readonly held: number;
+    readonly lines: number;
+  };
   /** Lets what is under way finish for `drainMs`, then ends it. */
   close(): Promise<void>;
 }
 
 /** A gateway without others. */
-const alone: Peers = { self: "only", address: () => undefined };
+const alone = (): Peers => ({ self: randomText(16), address: () => undefined, others: () => [] });
 
 /** How exact the deadlines of requests are. */
 const TICK_MS = 50;
@@ -60,30 +90,66 @@ export function createGateway(options: GatewayOptions): Gateway {
   const limits = { ...defaultLimits, ...options.limits };
   const reserved = options.reserved ?? new Set(["api", "o", "assets"]);
   const pools = options.pools ?? createPools();
-  const leases = new Leases(options.instances, pools, clock, limits.idleMs);
+  const leases = new Leases(options.instances, pools, clock, limits.idleMs, options.upstreams);
   const book = new SessionBook(options.sessions, snapshot, () => clock.now());
-  const peers = options.peers ?? alone;
-  const conversation = new Conversation({
-    credentials: options.credentials,
-    sessions: options.sessions,
-    leases,
+  const virtualSessions = new VirtualSessions(options.sessions, snapshot, () => clock.now());
+  const peers = options.peers ?? alone();
+  const streams = new Streams(peers.self, clock, limits);
+  const { credentials, sessions } = options;
+  const tasks = new Tasks({ credentials, sessions, leases, clock, limits });
+  const heldSessions = new HeldSessions({ leases, credentials, clock });
+  const upstreamSessions = new UpstreamSessions({ leases, credentials, book });
+  const tallies = new Tallies(limits);
+  const hub = new Hub({
+    snapshot,
+    tokens: options.tokens,
+    tallies,
     book,
+    clock,
+    credentials,
+    leases,
+    limits,
+    streams,
+    tasks,
+    upstreamSessions,
+  });
+  const services: Services = {
+    credentials,
+    sessions,
+    leases,
+    heldSessions,
+    upstreamSessions,
+    book,
+    virtualSessions,
     peers,
+    pools,
+    hub,
+    streams,
+    tallies,
+    tasks,
     clock,
     limits,
-  });
+  };
+  const conversation = new Conversation(services);
   const authenticate = createAuthenticator(options.tokens);
-  const checkOrigin = originCheck(options.publicUrl);
+  const browsers = new Browsers({
+    publicUrl: options.publicUrl,
+    allowedOrigins: options.allowedOrigins ?? [],
+  });
   const live = new Live<Exchange>();
   let onEmpty: (() => void) | undefined;
+  let closing = false;
 
   const ticks = setInterval(() => {
     for (const x of live.all()) x.tick();
+    streams.tick();
+    hub.tick();
   }, TICK_MS);
   ticks.unref();
 
   const settled = (x: Exchange): void => {
     live.remove(x);
+    tallies.leave(x);
     if (live.size === 0) onEmpty?.();
   };
 
@@ -99,31 +165,90 @@ export function createGateway(options: GatewayOptions): Gateway {
     });
   }
 
+  function begin(req: Incoming, res: Outgoing): Exchange {
+    const x = new Exchange(req, res, clock, records, settled);
+    live.add(x);
+    return x;
+  }
+
+  function beginWithin(outer: Turn, req: Incoming, res: Outgoing): Turn {
+    const x = begin(req, res);
+    x.within(outer.x);
+    return { ...outer, x };
+  }
+
+  const within: Within = {
+    post(outer, req, res, body) {
+      const { x, endpoint, principal } = beginWithin(outer, req, res);
+      x.body = body;
+      x.record.request_bytes = body.length;
+      attempt(x, () => {
+        tallies.enter(x, principal);
+        converse(x, endpoint, principal);
+      });
+      return x;
+    },
+    get(outer, req, res) {
+      const turn = beginWithin(outer, req, res);
+      turn.x.discard();
+      attempt(turn.x, () => conversation.hear(turn));
+    },
+    end(outer, req, res) {
+      const turn = beginWithin(outer, req, res);
+      turn.x.discard();
+      conversation.end(turn).catch((error: unknown) => refuse(turn.x, error));
+    },
+  };
+  const lines = new HttpSse({ ...services, tallies }, within);
+
   /** What the head of a request decides. Throws refusals. */
   function receive(x: Exchange): void {
     const { req } = x;
-    checkOrigin(req);
+    browsers.admit(req, x.res);
+    if (closing) throw stopping();
+    if (req.method === "OPTIONS") return x.answerEmpty(204, preflightHeaders(req));
     const place = resolve(snapshot, req.url ?? "/");
     const principal = authenticate(x);
+    tallies.enter(x, principal);
     const endpoint = admit(x, place, principal);
-    if (req.method === "DELETE") {
+    const face = faceOf(req.url ?? "/");
+    if (face === "sse" || face === "messages") {
+      httpSse(face, { x, endpoint, principal });
+    } else if (req.method === "DELETE") {
       conversation.end({ x, endpoint, principal }).catch((error: unknown) => refuse(x, error));
     } else if (req.method === "POST") {
       readBody(x, limits, {
         whole: () => attempt(x, () => converse(x, endpoint, principal)),
         refused: (refusal) => x.refuse(refusal),
       });
+    } else if (req.method === "GET") {
+      conversation.hear({ x, endpoint, principal });
     } else {
-      throw new Refusal("protocol", 405, "Post JSON-RPC messages here; DELETE ends a session.", {
-        headers: { allow: "POST, DELETE" },
+      throw new Refusal("protocol", 405, "Post JSON-RPC messages here; GET listens, DELETE ends a session.", {
+        headers: { allow: "POST, GET, DELETE" },
       });
     }
   }
 
+  /** The same for HTTP+SSE, which has a path for each of its two methods. */
+  function httpSse(face: "sse" | "messages", turn: Turn): void {
+    const { x } = turn;
+    if (x.req.method !== (face === "sse" ? "GET" : "POST")) {
+      const allow = face === "sse" ? "GET" : "POST";
+      throw new Refusal("protocol", 405, `Here only ${allow} is served.`, { headers: { allow } });
+    }
+    if (face === "sse") return lines.open(turn);
+    readBody(x, limits, {
+      whole: () => attempt(x, () => lines.take(turn)),
+      refused: (refusal) => x.refuse(refusal),
+    });
+  }
+
   /** What its body decides, and its way upstream. Throws refusals. */
   function converse(x: Exchange, endpoint: Endpoint, principal: Principal): void {
-    const envelope = readEnvelope(x, limits.jsonDepth);
     const turn = { x, endpoint, principal };
+    if (isBatch(x.body)) return batch(turn, services, within);
+    const envelope = readEnvelope(x, limits.jsonDepth);
     const session = conversation.join(turn, envelope);
     if ("request" in envelope) authorize(x, endpoint, principal, envelope.request.known);
     conversation.carry(turn, envelope, session);
@@ -131,21 +256,50 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   return {
     matches: (path) => isGatewayPath(path, reserved),
+    get sizes() {
+      const { open, held } = streams.sizes;
+      return { exchanges: live.size, open, held, lines: lines.size };
+    },
     handle(req, res) {
-      const x = new Exchange(req, res, clock, records, settled);
-      live.add(x);
+      const x = begin(req, res);
+      attempt(x, () => receive(x));
+    },
+    take(req, res) {
+      const x = begin(req, res);
+      const { [clientHeader]: client } = req.headers;
+      x.handedOver = true;
+      x.record.ip = typeof client === "string" ? client : null;
       attempt(x, () => receive(x));
     },
     async close() {
+      closing = true;
+      const told = conversation.close();
+      hub.close();
+      streams.drain();
       await emptied(limits.drainMs);
       clearInterval(ticks);
-      for (const x of live.all()) x.res.destroy();
+      streams.close();
+      // What was ended just now is still on its way.
+      for (const x of live.all()) if (!x.res.writableEnded) x.res.destroy();
+      await told;
+      await heldSessions.close();
       await leases.close();
       await pools.close();
       // Sockets tell of their end a moment later, and only then are the records written.
       await emptied(RECORDS_MS);
     },
   };
+}
+
+function stopping(): Refusal {
+  return new Refusal(
+    "runtime",
+    503,
+    "Offing is stopping, and takes no new requests. Send it again in a moment.",
+    {
+      headers: { "retry-after": "2", connection: "close" },
+    },
+  );
 }
 
 function attempt(x: Exchange, step: () => void): void {

@@ -1,7 +1,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Target, Upstream } from "../snapshot/snapshot.ts";
 import type { Dial, Pools } from "../upstream/pool.ts";
-import type { Instances, Lease } from "./ports.ts";
+import type { Instances, Lease, Upstreams } from "./ports.ts";
 
 /** An upstream that can be dialled now: a warm instance that is held over many requests, or an external server. */
 export interface Held {
@@ -23,16 +23,25 @@ const TELL_MS = 5_000;
  * while used, released after an idle time, dropped when the instance is gone.
  */
 export class Leases {
+  readonly #upstreams: Upstreams;
   readonly #instances: Instances;
   readonly #pools: Pools;
   readonly #clock: Clock;
   readonly #idleMs: number;
   readonly #held = new Map<string, Held>();
   readonly #waking = new Map<string, Promise<Held>>();
+  readonly #watchers = new Map<string, Set<(held: Held) => void>>();
   readonly #sweeper: NodeJS.Timeout;
   #closed = false;
 
-  constructor(instances: Instances, pools: Pools, clock: Clock, idleMs: number) {
+  constructor(
+    instances: Instances,
+    pools: Pools,
+    clock: Clock,
+    idleMs: number,
+    upstreams: Upstreams = { doubt: () => {} },
+  ) {
+    this.#upstreams = upstreams;
     this.#instances = instances;
     this.#pools = pools;
     this.#clock = clock;
@@ -43,7 +52,7 @@ export class Leases {
 
   /** The held instance at once, or a promise of one; all who wait for the same target share it. */
   take(upstream: Upstream): Held | Promise<Held> {
-    const key = keyOf(upstream);
+    const key = upstreamKey(upstream);
     const known = this.#held.get(key) ?? this.#waking.get(key);
     if (known !== undefined) return known;
     return upstream.kind === "hosted" ? this.#wake(key, upstream.target) : this.#dial(key, upstream);
@@ -51,7 +60,19 @@ export class Leases {
 
   /** What is held now, without waking anything. */
   warm(upstream: Upstream): Held | undefined {
-    return this.#held.get(keyOf(upstream));
+    return this.#held.get(upstreamKey(upstream));
+  }
+
+  /** Tells `listener` whenever an instance of this upstream begins to be held, until the answered function is called. */
+  onHeld(upstream: Upstream, listener: (held: Held) => void): () => void {
+    const key = upstreamKey(upstream);
+    let watchers = this.#watchers.get(key);
+    if (watchers === undefined) this.#watchers.set(key, (watchers = new Set()));
+    watchers.add(listener);
+    return () => {
+      watchers.delete(listener);
+      if (watchers.size === 0 && this.#watchers.get(key) === watchers) this.#watchers.delete(key);
+    };
   }
 
   begin(held: Held): void {
@@ -63,9 +84,9 @@ export class Leases {
     held.usedAt = this.#clock.monotonic();
   }
 
-  /** Sends a request without a body to an instance that is held now; what it answers, or whether, is no matter. */
+  /** Sends a request without a body to an external server, or an instance that is held now; what it answers, or whether, is no matter. */
   async tell(upstream: Upstream, method: "DELETE", headers: string[]): Promise<void> {
-    const held = this.warm(upstream);
+    const held = upstream.kind === "external" ? await this.take(upstream) : this.warm(upstream);
     if (held === undefined) return;
     const { dispatcher, origin, path } = held.dial;
     this.begin(held);
@@ -80,9 +101,14 @@ export class Leases {
     }
   }
 
+  /** An external server answered as none that speaks the eras it was found to speak. */
+  doubt(upstream: Upstream & { kind: "external" }): void {
+    this.#upstreams.doubt(upstream);
+  }
+
   /** Gives up an instance that cannot be reached. */
   drop(upstream: Upstream, held: Held, reason: Error): void {
-    const key = keyOf(upstream);
+    const key = upstreamKey(upstream);
     if (this.#held.get(key) === held) this.#held.delete(key);
     this.#discard(held, reason);
   }
@@ -147,6 +173,7 @@ export class Leases {
       },
       { once: true },
     );
+    for (const watcher of this.#watchers.get(key) ?? []) watcher(held);
     return held;
   }
 
@@ -170,7 +197,8 @@ export class Leases {
 
 const keys = new WeakMap<Upstream, string>();
 
-function keyOf(upstream: Upstream): string {
+/** The same text for upstreams that are one. */
+export function upstreamKey(upstream: Upstream): string {
   let key = keys.get(upstream);
   if (key === undefined) {
     key = upstream.kind === "external" ? externalKey(upstream) : hostedKey(upstream.target);

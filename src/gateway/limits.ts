@@ -7,10 +7,27 @@ export interface GatewayLimits {
   readonly jsonDepth: number;
   /** Bytes of one upstream message that must be changed on its way. */
   readonly messageBytes: number;
+  /** Milliseconds that a call waits for a person at most, each time that it asks. */
+  readonly personMs: number;
   /** Milliseconds after which an unused instance is released. */
   readonly idleMs: number;
   /** Milliseconds that requests under way get when the gateway closes. */
   readonly drainMs: number;
+  /** Requests of one principal at a time, in one process; standing streams are not among them. */
+  readonly requestsPerPrincipal: number;
+  /** Standing streams of one principal at a time, in one process. */
+  readonly streamsPerPrincipal: number;
+  /** Milliseconds without an answer after which a client that can resume gets a stream to come back to. */
+  readonly patienceMs: number;
+  /** Milliseconds of rest after which a stream carries a comment. */
+  readonly keepAliveMs: number;
+  /** What one stream holds for a client that comes back: events, and their bytes as JSON. */
+  readonly replayEvents: number;
+  readonly replayBytes: number;
+  /** What all streams of one process hold together, in bytes. */
+  readonly replayTotalBytes: number;
+  /** Milliseconds that a stream is held after its end. */
+  readonly replayMs: number;
 }
 
 export const defaultLimits: GatewayLimits = {
@@ -18,6 +35,15 @@ export const defaultLimits: GatewayLimits = {
   bodyTimeoutMs: 15_000,
   jsonDepth: 128,
   messageBytes: 16 * 1024 * 1024,
+  personMs: 10 * 60_000,
   idleMs: 60_000,
   drainMs: 5_000,
+  requestsPerPrincipal: 256,
+  streamsPerPrincipal: 64,
+  patienceMs: 250,
+  keepAliveMs: 15_000,
+  replayEvents: 256,
+  replayBytes: 1024 * 1024,
+  replayTotalBytes: 64 * 1024 * 1024,
+  replayMs: 120_000,
 };

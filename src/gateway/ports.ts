@@ -1,5 +1,6 @@
 import type { Principal } from "../policy/decide.ts";
-import type { Endpoint, Target } from "../snapshot/snapshot.ts";
+import type { SessionNews, SessionRow } from "../snapshot/session.ts";
+import type { Endpoint, Target, Upstream } from "../snapshot/snapshot.ts";
 
 /** Proves who sent a request. Synchronous: it answers from memory. */
 export interface Tokens {
@@ -33,14 +34,30 @@ export interface Instances {
   acquire(target: Target): Promise<Lease>;
 }
 
-/** Seals and opens session tokens, and remembers the ended ones. */
+/** Seals and opens session tokens, and keeps what they cannot carry. */
 export interface Sessions {
   /** Visible ASCII, authenticated and encrypted. `claims` is JSON-compatible. */
   seal(claims: object): string;
   /** Undefined when the token was not sealed by this system. */
   open(token: string): unknown;
-  /** Publishes the end of a session to every replica. Resolves when this one knows. */
-  end(session: string, organization: string, expiresAt: number): Promise<void>;
+  /** Notes a session that began or was used, off the path; never blocks, never throws. */
+  seen(row: SessionRow): void;
+  /**
+   * Begins a virtual session, unless it has begun and is not over, and publishes
+   * it. Resolves when this gateway knows; with false where its principal has too many.
+   */
+  begin(row: SessionRow): Promise<boolean>;
+  /** Publishes what changed of a session to every replica. Resolves when this one knows. */
+  publish(row: SessionRow, news: SessionNews): Promise<void>;
+}
+
+/** What is believed of servers that are not hosted here. */
+export interface Upstreams {
+  /**
+   * An answer contradicts the eras in which the server was found to speak: it
+   * is asked anew, off the path. Never blocks, never throws.
+   */
+  doubt(upstream: Upstream & { kind: "external" }): void;
 }
 
 /**
@@ -53,6 +70,8 @@ export interface Peers {
   readonly self: string;
   /** Where `holder` takes requests over: `unix:<path>`. Undefined when it is gone. */
   address(holder: string): string | undefined;
+  /** The names of all others that serve now. */
+  others(): Iterable<string>;
 }
 
 export type Boundary =

@@ -1,8 +1,11 @@
-import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import { SseCounter, sseMessage } from "../lib/sse.ts";
 import { isObject } from "../mcp/envelope.ts";
+import { glance, GLANCE_BYTES } from "../mcp/glance.ts";
+import { learnEra } from "./era.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Sink } from "./forward.ts";
+import type { Outgoing } from "./http.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Answers up to this size are looked into for the record. */
@@ -41,7 +44,7 @@ export function formOf(status: number, headers: IncomingHttpHeaders): "json" | "
 }
 
 /** Begins an event stream; the head goes out at once. */
-export function startEvents(res: ServerResponse): void {
+export function startEvents(res: Outgoing): void {
   res.writeHead(200, {
     "content-type": "text/event-stream",
     "cache-control": "no-cache, no-store, no-transform",
@@ -66,7 +69,8 @@ export function failAnswer(x: Exchange, refusal: Refusal, events: boolean): void
 /** Passes bytes from upstream to client unread; the way of everything that need not change. */
 export class Relay implements Sink {
   readonly #x: Exchange;
-  #counter: SseCounter | undefined;
+  readonly #known: boolean;
+  #counter: Watch | undefined;
   #form: "json" | "events" | "empty" = "empty";
   #length = -1;
   #status = 0;
@@ -74,8 +78,10 @@ export class Relay implements Sink {
   /** Something came when the client was gone. */
   #missed = false;
 
-  constructor(x: Exchange) {
+  /** `known`: an event stream begins with its response. */
+  constructor(x: Exchange, known = false) {
     this.#x = x;
+    this.#known = known;
   }
 
   start(status: number, headers: IncomingHttpHeaders): Refusal | undefined {
@@ -88,7 +94,7 @@ export class Relay implements Sink {
     }
     this.#form = form;
     this.#status = status;
-    if (form === "events") this.#counter = new SseCounter();
+    if (form === "events") this.#counter = new Watch(this.#known);
     this.#x.record.http_status = status;
     if (this.#x.clientGone) return;
     if (form === "events") startEvents(this.#x.res);
@@ -120,15 +126,27 @@ export class Relay implements Sink {
     return x.clientGone || x.res.write(chunk);
   }
 
-  end(): undefined {
+  end(): Refusal | undefined {
     const x = this.#x;
-    if (this.#counter !== undefined) x.record.stream_events = this.#counter.count;
+    if (this.#counter !== undefined) {
+      x.record.stream_events = this.#counter.count;
+      if (!this.#counter.answered && x.id !== null) {
+        return new Refusal("upstream", 502, "The server ended its answer without a response.", {
+          outcome: "upstream_gone",
+        });
+      }
+    }
     if (this.#last !== undefined) noteOutcome(x, this.#last, this.#form === "events");
     // Clients hang up once they have their response; the end of its stream tells them nothing.
     x.delivered = this.#form === "events" && this.#last !== undefined && !this.#missed;
     if (x.clientGone || x.res.writableEnded) return;
     if (this.#form === "empty") x.answerEmpty(this.#status === 200 ? 200 : 202);
     else x.res.end();
+    return;
+  }
+
+  isAnswered(): boolean {
+    return this.#counter?.certain ?? false;
   }
 
   fail(refusal: Refusal): void {
@@ -137,12 +155,41 @@ export class Relay implements Sink {
   }
 }
 
+/** Sees in passing whether a stream held a response. */
+class Watch extends SseCounter {
+  /** Its first event is known to be the response, which needs only be whole. */
+  readonly #known: boolean;
+  #seen = false;
+  #certain = false;
+
+  constructor(known: boolean) {
+    super(known ? 0 : GLANCE_BYTES);
+    this.#known = known;
+  }
+
+  get answered(): boolean {
+    return this.#known ? this.count > 0 : this.#seen;
+  }
+
+  get certain(): boolean {
+    return this.#known ? this.count > 0 : this.#certain;
+  }
+
+  protected override ended(head: string): void {
+    // What does not tell at a glance is given the benefit of the doubt; an event without data tells nothing.
+    const data = head.slice(5).trimStart();
+    const kind = data === "" ? "call" : glance(data);
+    if (kind !== "call") this.#seen = true;
+    if (kind === "response") this.#certain = true;
+  }
+}
+
 /**
  * Notes a JSON-RPC error or an `isError` result, where that is cheap: of a
  * small JSON answer, or of the last small piece of a stream; read only
  * when it contains the words. Larger answers are not looked into.
  */
-function noteOutcome(x: Exchange, bytes: Buffer, events: boolean): void {
+export function noteOutcome(x: Exchange, bytes: Buffer, events: boolean): void {
   if (bytes.length > INSPECTED_BYTES) return;
   const text = bytes.toString("latin1");
   if (!text.includes('"error"') && !/"isError"\s*:\s*true/.test(text)) return;
@@ -157,6 +204,7 @@ function noteOutcome(x: Exchange, bytes: Buffer, events: boolean): void {
 /** Notes into the record what a JSON-RPC response says of its outcome. */
 export function noteMessage(x: Exchange, message: unknown): void {
   if (!isObject(message)) return;
+  if (x.choice !== undefined) learnEra(x.choice, message);
   const { error, result } = message;
   if (isObject(error)) {
     x.record.is_error = true;

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { SseReader, sseMessage, SseTooLarge } from "../lib/sse.ts";
 import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import { statelessStatus } from "../mcp/errors.ts";
+import { parseLossless } from "../mcp/lossless.ts";
 import type { Rewrite } from "../mcp/translate.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Sink } from "./forward.ts";
@@ -94,7 +95,7 @@ export class Rewriter implements Sink {
     }
     const made = this.#options.rewrite(message);
     if (made.kind === "impossible") {
-      this.#refusal = new Refusal("protocol", 502, made.reason);
+      this.#refusal = new Refusal("protocol", made.error?.status ?? 502, made.reason, made.error);
     } else if (made.kind === "pass") {
       if (made.message["method"] === undefined) this.#respond(made.message);
       else this.#stream(JSON.stringify(made.message));
@@ -143,7 +144,7 @@ export class Rewriter implements Sink {
 
 function parse(text: string): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseLossless(text);
     return isObject(value) && value["jsonrpc"] === "2.0" ? value : undefined;
   } catch {
     return;

@@ -9,24 +9,8 @@ import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Sessions } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
+import { isClaims, type SessionClaims } from "./session-claims.ts";
 import type { Turn } from "./turn.ts";
-
-/** What is sealed into a session id. Everything in it is fixed for the session's life. */
-export interface SessionClaims {
-  readonly v: 1;
-  /** 130 random bits. */
-  readonly sid: string;
-  readonly organization: string;
-  readonly endpoint: string;
-  readonly principal: string;
-  readonly revision: string;
-  readonly client: { readonly name: string | null; readonly version: string | null };
-  readonly capabilities: JsonObject;
-  /** Milliseconds since 1970. */
-  readonly expires: number;
-  /** The id that an external upstream gave the session when it began; its own secret, never the client's. */
-  readonly upstream?: string;
-}
 
 /** An open session and the id under which its instance knows it. */
 export interface OpenSession {
@@ -71,7 +55,8 @@ export class SessionBook {
   /** The session id for the client: sealed, so that any replica can open it and nobody forge it. */
   mint(
     sid: string,
-    { endpoint, principal }: Place,
+    endpoint: Endpoint,
+    principal: Principal,
     params: JsonObject,
     revision: string,
     upstream?: string,
@@ -139,6 +124,27 @@ export class SessionBook {
   async setLevel({ endpoint }: Place, session: OpenSession, level: string): Promise<void> {
     if (this.level(session) === level) return;
     await this.#sessions.publish(this.#row(endpoint, session), { level });
+  }
+
+  /** The resources that the session is subscribed to, by their URIs. */
+  subscriptions({ claims }: OpenSession): readonly string[] {
+    return this.#snapshot.session(claims.sid)?.subscriptions ?? [];
+  }
+
+  /** Keeps a subscription for the rest of the session, at every gateway. */
+  async subscribe({ endpoint }: Pick<Place, "endpoint">, session: OpenSession, uri: string): Promise<void> {
+    if (this.subscriptions(session).includes(uri)) return;
+    await this.#sessions.publish(this.#row(endpoint, session), { subscribed: uri });
+  }
+
+  async unsubscribe({ endpoint }: Pick<Place, "endpoint">, session: OpenSession, uri: string): Promise<void> {
+    if (!this.subscriptions(session).includes(uri)) return;
+    await this.#sessions.publish(this.#row(endpoint, session), { unsubscribed: uri });
+  }
+
+  /** Whether a session that was open has ended since, or expired. */
+  isOver({ claims }: OpenSession): boolean {
+    return claims.expires <= this.#now() || this.#snapshot.session(claims.sid)?.ended === true;
   }
 
   /** The id under which an external upstream knows the session now; undefined: it gave none. */
@@ -233,20 +239,4 @@ function upstreamId(sid: string): string {
 /** Who a session or a state belongs to. */
 export function principalId(principal: Principal): string {
   return principal.kind === "anonymous" ? "anonymous" : principal.id;
-}
-
-function isClaims(value: unknown): value is SessionClaims {
-  return (
-    isObject(value) &&
-    value["v"] === 1 &&
-    typeof value["sid"] === "string" &&
-    typeof value["organization"] === "string" &&
-    typeof value["endpoint"] === "string" &&
-    typeof value["principal"] === "string" &&
-    typeof value["revision"] === "string" &&
-    typeof value["expires"] === "number" &&
-    (value["upstream"] === undefined || typeof value["upstream"] === "string") &&
-    isObject(value["client"]) &&
-    isObject(value["capabilities"])
-  );
 }

@@ -104,7 +104,7 @@ test("A refused GET keeps its connection, and the answer to DELETE has no length
   const head = `host: localhost\r\nauthorization: Bearer ${user}\r\n`;
   socket.write(`GET /acme/s/mcp HTTP/1.1\r\n${head}\r\n`);
   const [refused] = (await once(socket, "data")) as [Buffer];
-  expect(refused.toString()).toMatch(/^HTTP\/1\.1 405 /);
+  expect(refused.toString()).toMatch(/^HTTP\/1\.1 406 /);
   expect(refused.toString()).not.toMatch(/connection: close/i);
   socket.write(
     `DELETE /acme/s/mcp HTTP/1.1\r\n${head}mcp-session-id: ${session}\r\nconnection: close\r\n\r\n`,

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { Agent } from "undici";
 import { createGateway, type Gateway } from "../../src/gateway/handler.ts";
 import type { GatewayLimits } from "../../src/gateway/limits.ts";
 import type { Credentials, Instances, Lease, RequestRecord } from "../../src/gateway/ports.ts";
@@ -16,7 +17,8 @@ import type { Era } from "../../src/mcp/eras.ts";
 import type { Manifest } from "../../src/mcp/manifest.ts";
 import type { Principal } from "../../src/policy/decide.ts";
 import type { ServerRole } from "../../src/policy/permissions.ts";
-import type { Endpoint, Snapshot } from "../../src/snapshot/snapshot.ts";
+import type { SessionRow, SessionState } from "../../src/snapshot/session.ts";
+import type { Endpoint, Snapshot, SnapshotChange } from "../../src/snapshot/snapshot.ts";
 import { discover } from "../../src/upstream/discover.ts";
 import { createPools } from "../../src/upstream/pool.ts";
 import { environment } from "../fixtures/environments.ts";
@@ -31,9 +33,16 @@ export const emptyManifest: Manifest = {
 /** The gateway on a real socket, with doors filled from memory. */
 export class TestGateway implements AsyncDisposable {
   readonly records: RequestRecord[] = [];
-  readonly ended = new Set<string>();
+  /** What was published of sessions. */
+  readonly published = new Map<string, SessionState>();
+  /** The session rows that were written, newest last. */
+  readonly sessions: SessionRow[] = [];
+  /** Ids of the external servers that were doubted. */
+  readonly doubted: string[] = [];
   /** Server slug → what `acquire` does for it. */
   readonly instances = new Map<string, () => Promise<Lease>>();
+  /** Whether no virtual session can be begun. */
+  beginFails = false;
   readonly acquired = new Map<string, number>();
   readonly released = new Map<string, number>();
   now = () => Date.now();
@@ -44,11 +53,14 @@ export class TestGateway implements AsyncDisposable {
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #keys = new Map<string, { id: string; principal: Principal }>();
   readonly #written = new EventEmitter();
+  readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  readonly #watchers = new Set<(change: SnapshotChange) => void>();
   readonly #ring: Keyring = { current: "1", keys: new Map([["1", randomBytes(32)]]) };
 
   static async start(
     limits: Partial<GatewayLimits> = {},
     credentials: Credentials = { headers: () => ({}) },
+    reached: { publicUrl?: string; allowedOrigins?: readonly string[] } = {},
   ): Promise<TestGateway> {
     const world = new TestGateway();
     const snapshot: Snapshot = {
@@ -56,7 +68,11 @@ export class TestGateway implements AsyncDisposable {
         world.#endpoints.get(`${organization}/${server}@${deployment}`),
       key: () => undefined,
       principal: () => undefined,
-      sessionEnded: (session) => world.ended.has(session),
+      session: (id) => world.published.get(id),
+      watch(listener) {
+        world.#watchers.add(listener);
+        return () => void world.#watchers.delete(listener);
+      },
     };
     world.#options = {
       snapshot,
@@ -71,8 +87,26 @@ export class TestGateway implements AsyncDisposable {
       sessions: {
         seal: (claims) => sealToken(world.#ring, "session", claims),
         open: (token) => openToken(world.#ring, "session", token),
-        end: async (session) => void world.ended.add(session),
+        seen: (row) => void world.sessions.push(row),
+        async begin(row) {
+          if (world.beginFails) throw new Error("the store is away");
+          world.sessions.push(row);
+          const before = world.published.get(row.id)?.began ?? -Infinity;
+          if (before + 24 * 3_600_000 <= world.now()) {
+            world.published.set(row.id, { ended: false, began: row.createdAt });
+          }
+          return true;
+        },
+        async publish(row, news) {
+          const { subscribed, unsubscribed, ...rest } = news;
+          const before = world.published.get(row.id);
+          const kept = (before?.subscriptions ?? []).filter((uri) => uri !== (subscribed ?? unsubscribed));
+          const subscriptions = subscribed === undefined ? kept : [...kept, subscribed];
+          world.published.set(row.id, { ended: false, ...before, ...rest, subscriptions });
+          world.tell({ kind: "session", subject: row.id });
+        },
       },
+      upstreams: { doubt: ({ server }) => void world.doubted.push(server) },
       records: {
         write(record) {
           world.records.push(record);
@@ -81,6 +115,7 @@ export class TestGateway implements AsyncDisposable {
       },
       clock: { now: () => world.now(), monotonic: () => performance.now() },
       publicUrl: "http://localhost",
+      ...reached,
       limits: { drainMs: 200, ...limits },
     };
     world.restart();
@@ -96,47 +131,83 @@ export class TestGateway implements AsyncDisposable {
 
   /** Puts a gateway in place of the present one, which knows nothing but what is behind the doors. */
   restart(): void {
-    this.gateway = createGateway(this.#options);
+    const pools = createPools({ guarded: () => this.#agent });
+    this.gateway = createGateway({ ...this.#options, pools });
   }
 
-  /** Puts a server behind the gate; answers the URL of its live endpoint. */
+  /** A gateway process of its own behind the same doors; `addresses`: where the others take requests over, by name. */
+  process(self: string, addresses: ReadonlyMap<string, string>): Gateway {
+    const pools = createPools({ guarded: () => this.#agent });
+    const others = () => [...addresses.keys()].filter((name) => name !== self);
+    const peers = { self, address: (holder: string) => addresses.get(holder), others };
+    return createGateway({ ...this.#options, pools, peers });
+  }
+
+  /** Puts a server behind the gate, hosted unless it is `external`; answers the URL of its live endpoint. */
   publish(
     slug: string,
     options: {
+      /** Of an instance; an http URL where the server is external. */
       address: string | (() => Promise<Lease>);
+      external?: boolean;
       organization?: string;
       deployment?: string;
       manifest?: Manifest;
       eras?: readonly Era[];
       windowMs?: number;
+      /** One letter; another one is another artifact. */
+      artifact?: string;
+      virtualSessions?: boolean;
     },
   ): string {
     const organization = options.organization ?? "acme";
     const manifest = options.manifest ?? emptyManifest;
     const deployment = options.deployment ?? "live";
     const id = `srv_${organization}_${slug}`;
-    this.#endpoints.set(`${organization}/${slug}@${deployment}`, {
+    const path = `${organization}/${slug}@${deployment}`;
+    const before = this.#endpoints.get(path);
+    const after: Endpoint = {
       id: `${id}_${deployment}`,
       organization: { id: `org_${organization}`, slug: organization },
-      server: { id, slug, kind: "hosted" },
+      server: { id, slug, kind: options.external === true ? "external" : "hosted" },
       deployment,
-      upstream: {
-        kind: "hosted",
-        target: {
-          organization: `org_${organization}`,
-          server: id,
-          artifact: "a".repeat(64),
-          scope: "production",
-          variables: null,
-        },
-      },
+      upstream:
+        options.external === true
+          ? {
+              kind: "external",
+              organization: `org_${organization}`,
+              server: id,
+              url: String(options.address),
+            }
+          : {
+              kind: "hosted",
+              target: {
+                organization: `org_${organization}`,
+                server: id,
+                artifact: (options.artifact ?? "a").repeat(64),
+                scope: "production",
+                variables: null,
+              },
+            },
       manifest,
       eras: options.eras ?? manifest.eras,
+      virtualSessions: options.virtualSessions ?? false,
       requestWindowMs: options.windowMs ?? 20_000,
-    });
+    };
     const { address } = options;
     this.instances.set(id, typeof address === "string" ? async () => this.lease(id, address) : address);
+    this.#endpoints.set(path, after);
+    this.tell({ kind: "server", subject: id, before: before === undefined ? [] : [before], after: [after] });
     return `${this.url}/${organization}/${slug}${deployment === "live" ? "" : `@${deployment}`}/mcp`;
+  }
+
+  /** Takes a server's live endpoint away. */
+  unpublish(slug: string, organization = "acme"): void {
+    const path = `${organization}/${slug}@live`;
+    const before = this.#endpoints.get(path);
+    if (before === undefined) return;
+    this.#endpoints.delete(path);
+    this.tell({ kind: "server", subject: before.server.id, before: [before], after: [] });
   }
 
   lease(server: string, address: string, lost = new AbortController()): Lease {
@@ -177,8 +248,15 @@ export class TestGateway implements AsyncDisposable {
     return { key, principal, id };
   }
 
+  /** As the snapshot tells of a change that is in force. */
+  tell(change: SnapshotChange): void {
+    for (const watcher of this.#watchers) watcher(change);
+  }
+
   revoke(key: string): void {
+    const id = this.#keys.get(hash("sha256", key))?.id ?? "";
     this.#keys.delete(hash("sha256", key));
+    this.tell({ kind: "key", subject: id });
   }
 
   /** Resolves with the first record, written or yet to come, for which `accepts` holds. */
@@ -202,6 +280,7 @@ export class TestGateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.gateway.close();
+    await this.#agent.destroy();
     this.server.closeAllConnections();
     await new Promise((done) => this.server.close(done));
   }

@@ -1,10 +1,13 @@
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test, vi } from "vitest";
 import { temporaryFolder } from "./harness.ts";
+import { get, Reading, reads } from "./reading.ts";
 import { deferred, event, handshakeCall, post, responseOf, scene, text } from "./scene.ts";
-import { openSession, statelessCall, wellBehaved } from "./scripted.ts";
+import { openSession, type Received, statelessCall, wellBehaved } from "./scripted.ts";
 
 test("After 256 clients dropped at once, the gateway serves on.", async () => {
   let holding = 0;
@@ -101,3 +104,63 @@ test("A thousand rounds of leaving clients, hanging and dying upstreams and lost
     expect(open(/TCP|Pipe/)).toBeLessThanOrEqual(before.sockets + 20);
   }, 5_000);
 }, 60_000);
+
+test("A thousand rounds of clients that open streams, lose them, come back and leave for good leave nothing behind. [R:handshake-client.streams-leak-nothing]", async () => {
+  const script = (received: Received) => {
+    const { req, res, message } = received;
+    if (req.method === "GET") return void res.writeHead(405).end();
+    if (message.params?.["name"] !== "stream") return wellBehaved(received);
+    res.writeHead(200, { "content-type": "text/event-stream" });
+    res.write(event({ jsonrpc: "2.0", method: "notifications/progress", params: {} }));
+    // Whoever was here has left by the time of the next call of its round.
+    ongoing.push(() => res.end(event({ jsonrpc: "2.0", id: 7, result: {} })));
+  };
+  const { url, key, world } = await scene(script, { limits: { replayMs: 100, keepAliveMs: 100 } });
+  const ongoing: (() => void)[] = [];
+  const session = { "mcp-session-id": await openSession(url, key) };
+  const call = handshakeCall(session["mcp-session-id"], "stream");
+  const round = async () => {
+    // A call's stream, lost; and come back to, and lost again.
+    const first = await Reading.of(post(url, key, { ...call, headers: { ...call.headers, ...reads } }));
+    const { id } = (await first.next())!;
+    first.req.destroy();
+    const again = await Reading.of(get(url, key, { ...session, "last-event-id": id! }));
+    await again.next();
+    again.req.destroy();
+    // The stream on which the server speaks first, and the old transport's.
+    for (const at of [url, url.replace(/mcp$/, "sse")]) {
+      const reading = await Reading.of(get(at, key, session));
+      reading.req.destroy();
+      await reading.over();
+    }
+  };
+  const rounds = async (count: number) => {
+    for (let i = 0; i < count / 25; i++) {
+      const from = world.records.length;
+      await Promise.all(Array.from({ length: 25 }, round));
+      for (const end of ongoing.splice(0)) end();
+      await world.record(() => world.records.length === from + 100);
+    }
+  };
+  const open = (kind: RegExp) => process.getActiveResourcesInfo().filter((name) => kind.test(name)).length;
+  await rounds(100);
+  const before = { timers: open(/Timeout/), sockets: open(/TCP|Pipe/), heap: heap() };
+  await rounds(1000);
+  await vi.waitFor(() => {
+    expect(world.gateway.sizes).toMatchObject({ exchanges: 0, open: 0, lines: 0 });
+    // The session's own stream may still be come back to.
+    expect(world.gateway.sizes.held).toBeLessThanOrEqual(1);
+    expect(open(/Timeout/)).toBeLessThanOrEqual(before.timers + 20);
+    expect(open(/TCP|Pipe/)).toBeLessThanOrEqual(before.sockets + 20);
+  }, 5_000);
+  expect(heap() - before.heap).toBeLessThan(20 * 1024 * 1024);
+}, 120_000);
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+/** Bytes of the heap that are in use. */
+function heap(): number {
+  for (let i = 0; i < 3; i++) collect();
+  return process.memoryUsage().heapUsed;
+}

@@ -55,7 +55,7 @@ describe("What is not there and what the caller may not know of answer with the 
     ["an absent server", "/acme/nothing/mcp", undefined],
     ["an absent organization", "/nobody/s/mcp", undefined],
     ["an absent deployment", "/acme/s@preview/mcp", undefined],
-    ["another path below a server", "/acme/s/sse", undefined],
+    ["another path below a server", "/acme/s/other", undefined],
     ["a server without a role", "/acme/s/mcp", {}],
     ["a server of another organization", "/rival/s/mcp", undefined],
   ])("%s.", async (_, path, roles) => {
@@ -128,23 +128,31 @@ describe("The envelope of a stateless request is refused when", () => {
     ["the version is missing", { ...good, body: parts((meta) => delete meta[version]) }, 400, -32602],
     [
       "the version is unknown",
-      { ...good, body: parts((meta) => (meta[version] = "2031-01-01")) },
+      {
+        headers: { ...good.headers, "mcp-protocol-version": "2031-01-01" },
+        body: parts((meta) => (meta[version] = "2031-01-01")),
+      },
       400,
       -32022,
     ],
+    ["the version differs", { ...good, body: parts((meta) => (meta[version] = "2031-01-01")) }, 400, -32020],
+    ["a subscription of the handshake era is asked for", statelessCall("resources/subscribe"), 404, -32601],
     ["the method is unknown", statelessCall("tools/destroy"), 404, -32601],
     ["the method is gone", statelessCall("ping"), 404, -32601],
     ["initialize is asked statelessly", statelessCall("initialize"), 404, -32601],
-    ["a subscription is asked for", statelessCall("subscriptions/listen"), 404, -32601],
-  ])("%s.", async (_, given, status, code) => {
+  ])("%s. [R:stateless-client.envelope]", async (_, given, status, code) => {
     const answer = await send({ ...given, key: user });
     expect([answer.status, JSON.parse(answer.text).error.code]).toEqual([status, code]);
     expect(JSON.parse(answer.text)).toMatchObject({ id: 7, error: { data: { boundary: "protocol" } } });
     expect(answer.record).toMatchObject({ boundary: "protocol", jsonrpc_code: code, era: "stateless" });
   });
 
-  test("An unsupported version is answered with the supported ones.", async () => {
-    const answer = await send({ ...good, body: parts((meta) => (meta[version] = "2031-01-01")), key: user });
+  test("An unsupported version is answered with the supported ones. [R:stateless-client.unsupported-version]", async () => {
+    const answer = await send({
+      headers: { ...good.headers, "mcp-protocol-version": "2031-01-01" },
+      body: parts((meta) => (meta[version] = "2031-01-01")),
+      key: user,
+    });
     expect(JSON.parse(answer.text).error.data).toMatchObject({
       supported: ["2026-07-28"],
       requested: "2031-01-01",
@@ -228,10 +236,10 @@ test("A page of another site, and a host name that is not ours, are refused.", a
   ).toBe(200);
 });
 
-test("GET is 405 and names what is allowed.", async () => {
-  const answer = await send({ method: "GET", key: user });
+test("A method that is not served is 405 and names what is allowed.", async () => {
+  const answer = await send({ method: "PUT", key: user });
   expect(answer.status).toBe(405);
-  expect(answer.headers["allow"]).toBe("POST, DELETE");
+  expect(answer.headers["allow"]).toBe("POST, GET, DELETE");
 });
 
 test("What a server announces and the gateway does not carry is not announced, in either era.", async () => {
@@ -263,13 +271,17 @@ test("What a server announces and the gateway does not carry is not announced, i
     path,
     body: JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params }),
   });
-  for (const { text } of [discovered, initialized]) {
+  const own = { "com.example/own": { a: 1 } };
+  for (const { text, extensions } of [
+    { text: discovered.text, extensions: { ...own, "io.modelcontextprotocol/tasks": {} } },
+    { text: initialized.text, extensions: own },
+  ]) {
     expect(JSON.parse(text).result).toMatchObject({ instructions: "Be kind." });
     expect(JSON.parse(text).result.capabilities).toEqual({
-      tools: {},
-      resources: {},
+      tools: { listChanged: true },
+      resources: { subscribe: true, listChanged: true },
       logging: {},
-      extensions: { "com.example/own": { a: 1 } },
+      extensions,
     });
   }
 });

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { afterEach } from "vitest";
+import type { GatewayLimits } from "../../src/gateway/limits.ts";
 import { TestGateway } from "./harness.ts";
 import { type Received, ScriptedUpstream } from "./scripted.ts";
 
@@ -17,10 +18,10 @@ export function keep<T extends AsyncDisposable>(resource: T): T {
 /** A gateway, a scripted upstream behind it, and a key for it. */
 export async function scene(
   script: (received: Received) => void | Promise<void>,
-  options: { windowMs?: number; idleMs?: number } = {},
+  options: { windowMs?: number; idleMs?: number; limits?: Partial<GatewayLimits> } = {},
 ) {
   const upstream = keep(await ScriptedUpstream.start(script));
-  const world = keep(await TestGateway.start({ idleMs: options.idleMs ?? 60_000 }));
+  const world = keep(await TestGateway.start({ idleMs: options.idleMs ?? 60_000, ...options.limits }));
   const url = world.publish("s", {
     address: upstream.address,
     ...(options.windowMs === undefined ? {} : { windowMs: options.windowMs }),

@@ -1,6 +1,6 @@
-"""A server for the gateway's tests, served on a unix socket by whatever framework its environment has.
+"""A server for the gateway's tests, served on a unix socket or a loopback port by whatever framework its environment has.
 
-argv: socket path. Says "ready" on stdout. Environment: FRAMEWORK is fastmcp or mcpserver.
+argv: socket path, or "tcp" for a free port. Says "ready" on stdout, with the port where there is one. Environment: FRAMEWORK is fastmcp or mcpserver.
 """
 
 import asyncio
@@ -102,7 +102,10 @@ def greet(who: str) -> str:
 class Server(uvicorn.Server):
     async def startup(self, sockets=None):
         await super().startup(sockets)
-        print("ready", flush=True)
+        port = self.servers[0].sockets[0].getsockname()[1] if tcp else ""
+        print(f"ready {port}".strip(), flush=True)
 
 
-Server(uvicorn.Config(app(), uds=sys.argv[1], log_level="warning", timeout_keep_alive=60)).run()
+tcp = sys.argv[1] == "tcp"
+place = {"host": "127.0.0.1", "port": 0} if tcp else {"uds": sys.argv[1]}
+Server(uvicorn.Config(app(), **place, log_level="warning", timeout_keep_alive=60)).run()

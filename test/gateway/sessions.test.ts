@@ -121,6 +121,40 @@ describe("A handshake session", () => {
     expect(late.record.because).toBe("session expired");
   });
 
+  test("leaves a row when it begins, and again when it is used, at most once a minute. [R:sessions.rows]", async () => {
+    const session = await openSession(url, user);
+    const row = world.sessions.at(-1)!;
+    expect(row).toMatchObject({ kind: "handshake", server: "srv_acme_s", deployment: "live" });
+    expect(row.expiresAt - row.createdAt).toBe(24 * 60 * 60 * 1000);
+    const rows = () => world.sessions.filter(({ id }) => id === row.id).length;
+    await ask(session);
+    await ask(session);
+    expect(rows()).toBe(1);
+    const real = world.now;
+    world.now = () => Date.now() + 61_000;
+    await ask(session);
+    await ask(session);
+    world.now = real;
+    expect(rows()).toBe(2);
+    expect(world.sessions.at(-1)!.seenAt - row.createdAt).toBeGreaterThanOrEqual(60_000);
+  });
+
+  test("keeps the log level that its client set for every gateway, and sets none that is no level. [R:sessions.level-published]", async () => {
+    const session = await openSession(url, user);
+    const headers = { "mcp-session-id": session };
+    const setLevel = (level: string) =>
+      send({
+        key: user,
+        headers,
+        body: JSON.stringify({ jsonrpc: "2.0", id: 5, method: "logging/setLevel", params: { level } }),
+      });
+    const { id } = world.sessions.at(-1)!;
+    expect(JSON.parse((await setLevel("loud")).text).error.code).toBe(-32602);
+    expect(world.published.get(id)?.level).toBeUndefined();
+    expect(JSON.parse((await setLevel("error")).text).result).toEqual({});
+    expect(world.published.get(id)).toMatchObject({ ended: false, level: "error" });
+  });
+
   test("answers ping itself, takes notifications with 202, and refuses versions it does not know.", async () => {
     const session = await openSession(url, user);
     const headers = { "mcp-session-id": session };

@@ -25,8 +25,9 @@ export class StatelessRelay implements Sink {
   #form: "json" | "events" | "empty" = "empty";
   #status = 0;
   #headers: IncomingHttpHeaders = {};
+  #length = -1;
   #held: Buffer | undefined;
-  /** Passing by what is too large to look into. */
+  /** Passing by what need not be looked into, or is too large for it. */
   #passing = false;
 
   constructor(x: Exchange, change: (response: JsonObject) => JsonObject) {
@@ -44,6 +45,7 @@ export class StatelessRelay implements Sink {
     this.#form = form;
     this.#status = status;
     this.#headers = headers;
+    this.#length = Number(headers["content-length"] ?? -1);
     return;
   }
 
@@ -51,7 +53,8 @@ export class StatelessRelay implements Sink {
     if (this.#form === "events") return this.#events(chunk);
     if (this.#form !== "json" || this.#passing) return this.#relay.data(chunk);
     const bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
-    if (bytes.length <= LOOKED_INTO_BYTES) {
+    const whole = bytes.length === this.#length;
+    if (bytes.length <= LOOKED_INTO_BYTES && (!whole || marked(bytes))) {
       this.#held = bytes;
       return true;
     }

@@ -1,4 +1,6 @@
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
+import { privately } from "../../mcp/caching.ts";
+import { statelessRevisions } from "../../mcp/eras.ts";
 import { announceReachable } from "../../mcp/translate.ts";
 import { upstreamHeaders } from "../credential.ts";
 import type { Asked, Envelope } from "../envelope.ts";
@@ -42,11 +44,15 @@ export class StatelessCell {
   #sink(turn: Turn, request: Asked): Sink {
     const { x } = turn;
     if (request.known.names !== null) {
-      return new StatelessRelay(x, (response) => this.#sealed(turn, request, response));
+      const { tasks } = this.#services;
+      return new StatelessRelay(x, (response) =>
+        tasks.result(turn, request, this.#sealed(turn, request, response)),
+      );
     }
-    if (request.method !== "server/discover") return new Relay(x);
+    if (!request.known.cacheable) return new Relay(x);
+    const announced = request.method === "server/discover" ? announcedHere : (message: JsonObject) => message;
     return new Rewriter(x, {
-      rewrite: (message) => ({ kind: "pass", message: announceReachable(message) }),
+      rewrite: (message) => ({ kind: "pass", message: privately(announced(message)) }),
       messageBytes: this.#services.limits.messageBytes,
       stateless: true,
     });
@@ -61,6 +67,14 @@ export class StatelessCell {
       result: { ...result, requestState: sealState(this.#services, turn, request, state) },
     };
   }
+}
+
+/** What the upstream says of itself, as far as it holds through this gateway. */
+function announcedHere(message: JsonObject): JsonObject {
+  const made = announceReachable(message, "stateless");
+  const { result } = made;
+  if (!isObject(result)) return made;
+  return { ...made, result: { ...result, supportedVersions: [...statelessRevisions] } };
 }
 
 /** The same body with the upstream's own state; nothing else in it is written anew where that can be helped. */

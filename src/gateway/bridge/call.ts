@@ -1,0 +1,316 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Dispatcher } from "undici";
+import { SseReader, SseTooLarge } from "../../lib/sse.ts";
+import { isObject, type JsonObject } from "../../mcp/envelope.ts";
+import { parseLossless } from "../../mcp/lossless.ts";
+import type { Upstream } from "../../snapshot/snapshot.ts";
+import { EraWatch, mayContradict } from "../era-watch.ts";
+import { refusedHead } from "../external.ts";
+import type { Held, Leases } from "../leases.ts";
+import { Refusal } from "../refusal.ts";
+import { formOf } from "../relay.ts";
+import type { Sweeper, Swept } from "./sweeper.ts";
+import { brokenOff, unstarted, withoutResponse } from "./refusals.ts";
+
+/** Told of what an upstream says to one message, in order; `ended` or `failed` comes once, and last. */
+export interface Hearer {
+  /** The message leaves now, to this instance. `coldMs`: how long that had to wait for it. */
+  sent(held: Held, coldMs: number): void;
+  heard(message: JsonObject): void;
+  /** The answer is over; whether a response was in it, the hearer knows. */
+  ended(): void;
+  failed(refusal: Refusal): void;
+  /** The upstream answered 404. True: the session is lost, and nothing more of this call is heard. */
+  lost?(): boolean;
+}
+
+export interface CallOptions {
+  readonly upstream: Upstream;
+  readonly headers: string[];
+  readonly body: string;
+  readonly method: string;
+  /** Milliseconds that the upstream may work, waking included. */
+  readonly windowMs: number;
+  /** Bytes of one message at most. */
+  readonly messageBytes: number;
+  /** Whether a stream that ends early can be asked to go on: in the handshake era. */
+  readonly resumes: boolean;
+}
+
+/** What a finished answer gets to end its connection in good order. */
+const DRAIN_MS = 5_000;
+/** Before a stream is asked to go on, where it does not say when; and at least. */
+const RETRY_MS = 1_000;
+const LEAST_RETRY_MS = 100;
+
+/**
+ * One message to an upstream, and what it says to it: messages, whether they
+ * come as JSON or as events. Bound to no exchange: it lasts as long as its
+ * window, and the window rests while a person is waited for.
+ */
+export class UpstreamCall implements Dispatcher.DispatchHandler, Swept {
+  readonly #leases: Leases;
+  readonly #sweeper: Sweeper;
+  readonly #options: CallOptions;
+  readonly #hearer: Hearer;
+  readonly #events: SseReader;
+  #controller: Dispatcher.DispatchController | undefined;
+  #held: Held | undefined;
+  #form: "json" | "events" | "empty" | undefined;
+  #chunks: Buffer[] = [];
+  #size = 0;
+  #refusal: Refusal | undefined;
+  #watch: EraWatch | undefined;
+  #retried = false;
+  /** Its stream ended early, and is asked to go on; monotonic milliseconds at which that is due. */
+  #resuming = false;
+  #resumeAt = Infinity;
+  #silent = false;
+  #over = false;
+  /** Monotonic milliseconds: since when the window runs; undefined while it rests. */
+  #since: number | undefined;
+  #used = 0;
+
+  constructor(leases: Leases, sweeper: Sweeper, options: CallOptions, hearer: Hearer) {
+    this.#leases = leases;
+    this.#sweeper = sweeper;
+    this.#options = options;
+    this.#hearer = hearer;
+    this.#events = new SseReader(options.messageBytes, (event) => this.#read(event.data));
+  }
+
+  start(): void {
+    this.#since = this.#sweeper.now();
+    this.#sweeper.add(this);
+    this.#acquire();
+  }
+
+  /** Milliseconds of its window that are used up. */
+  get usedMs(): number {
+    return this.#used + (this.#since === undefined ? 0 : this.#sweeper.now() - this.#since);
+  }
+
+  /** The instance that works on it. */
+  get held(): Held | undefined {
+    return this.#held;
+  }
+
+  /** A person is waited for: the window rests. */
+  rest(): void {
+    this.#used = this.usedMs;
+    this.#since = undefined;
+  }
+
+  /** The window goes on. */
+  goOn(): void {
+    this.#since ??= this.#sweeper.now();
+  }
+
+  /** The reader is slow: nothing more is read until `resume`. */
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  /** Everything was heard; the answer may end by itself, unheard. */
+  release(): void {
+    this.#silent = true;
+    this.#used = this.#options.windowMs - DRAIN_MS;
+    this.goOn();
+    this.resume();
+  }
+
+  /** Ends it at once, unheard. */
+  abort(reason: string): void {
+    this.#silent = true;
+    this.#finish(new Error(reason));
+  }
+
+  sweep(now: number): void {
+    if (now >= this.#resumeAt) this.#goOnReading();
+    if (this.#over || this.#since === undefined || this.usedMs < this.#options.windowMs) return;
+    const { windowMs } = this.#options;
+    const waking = this.#held === undefined;
+    this.#stop(
+      new Refusal(
+        waking ? "runtime" : "upstream",
+        504,
+        waking
+          ? `The server did not start within the request window of ${windowMs} ms. \`offing logs\` shows why.`
+          : `The server did not finish within the request window of ${windowMs} ms. The request may have taken effect.`,
+        { outcome: "timeout" },
+      ),
+    );
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#over) controller.abort(new Error("The call is over."));
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (this.#over || status < 200) return;
+    if (this.#resuming) {
+      if (status === 200 && formOf(status, headers) === "events") return;
+      return this.#stop(withoutResponse());
+    }
+    if (status === 404 && !this.#silent && this.#hearer.lost?.() === true) {
+      return this.abort("The session is lost.");
+    }
+    const external = this.#options.upstream.kind === "external";
+    if (external) this.#heed(status);
+    const form = (external ? refusedHead(status, headers) : undefined) ?? formOf(status, headers);
+    if (form instanceof Refusal) this.#stop(form);
+    else this.#form = form;
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over || this.#silent) return;
+    this.#watch?.hear(chunk);
+    if (this.#form === "events") {
+      try {
+        this.#events.push(chunk);
+      } catch (error) {
+        if (!(error instanceof SseTooLarge)) throw error;
+        this.#refusal = this.#tooLarge();
+      }
+    } else {
+      this.#size += chunk.length;
+      if (this.#size > this.#options.messageBytes) this.#refusal = this.#tooLarge();
+      else this.#chunks.push(chunk);
+    }
+    if (this.#refusal !== undefined) this.#stop(this.#refusal);
+  }
+
+  onResponseEnd(): void {
+    if (this.#over || this.#comesBack()) return;
+    const { upstream } = this.#options;
+    if (upstream.kind === "external" && this.#watch?.contradicts() === true) this.#leases.doubt(upstream);
+    if (!this.#silent && this.#form === "json") {
+      this.#read(Buffer.concat(this.#chunks).toString());
+      this.#chunks = [];
+      if (this.#refusal !== undefined) return this.#stop(this.#refusal);
+    }
+    const silent = this.#silent;
+    this.#finish();
+    if (!silent) this.#hearer.ended();
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    if (this.#over || this.#comesBack()) return;
+    const unsent = this.#controller === undefined;
+    const held = this.#held;
+    if (unsent && held !== undefined) {
+      // It never left: a second instance cannot do the work twice.
+      this.#leases.drop(this.#options.upstream, held, error);
+      if (!this.#retried) {
+        this.#retried = true;
+        this.#leases.end(held);
+        this.#held = undefined;
+        return this.#acquire();
+      }
+    }
+    this.#stop(brokenOff(this.#options.upstream, unsent, held?.lost === true, error));
+  }
+
+  #acquire(): void {
+    let taken: Held | Promise<Held>;
+    try {
+      taken = this.#leases.take(this.#options.upstream);
+    } catch (error) {
+      return this.#stop(unstarted(error));
+    }
+    if (!(taken instanceof Promise)) return this.#send(taken, 0);
+    const before = this.#sweeper.now();
+    taken.then(
+      (held) => {
+        if (!this.#over) this.#send(held, this.#sweeper.now() - before);
+      },
+      (error: unknown) => {
+        if (!this.#over) this.#stop(unstarted(error));
+      },
+    );
+  }
+
+  #send(held: Held, coldMs: number): void {
+    this.#held = held;
+    this.#leases.begin(held);
+    this.#hearer.sent(held, coldMs);
+    const { dispatcher, origin, path } = held.dial;
+    const { headers, body } = this.#options;
+    dispatcher.dispatch({ origin, path, method: "POST", headers, body }, this);
+  }
+
+  /** A stream that ends before its response can be asked for the rest (2025-11-25, basic/transports). */
+  #comesBack(): boolean {
+    const { lastId, retryMs = RETRY_MS } = this.#events;
+    if (!this.#options.resumes || this.#form !== "events" || lastId === undefined) return false;
+    if (this.#silent || this.#refusal !== undefined || this.#held?.lost === true) return false;
+    this.#resuming = true;
+    this.#controller = undefined;
+    this.#events.restart();
+    this.#resumeAt = this.#sweeper.now() + Math.max(LEAST_RETRY_MS, retryMs);
+    return true;
+  }
+
+  #goOnReading(): void {
+    this.#resumeAt = Infinity;
+    const { dispatcher, origin, path } = this.#held!.dial;
+    const headers = [...this.#options.headers, "last-event-id", this.#events.lastId!];
+    dispatcher.dispatch({ origin, path, method: "GET", headers }, this);
+  }
+
+  /** An answer of an external server may say that it speaks another era. */
+  #heed(status: number): void {
+    const { headers, method } = this.#options;
+    if (!mayContradict(method, status)) return;
+    this.#watch = new EraWatch(headers.includes("mcp-method") ? "stateless" : "handshake", method, status);
+  }
+
+  #read(text: string): void {
+    // An event with an id and empty data only primes a client to resume (2025-11-25, basic/transports).
+    if (this.#silent || this.#refusal !== undefined || text === "") return;
+    const message = messageOf(text);
+    if (message === undefined) {
+      this.#refusal = new Refusal("upstream", 502, "The server's answer is not a JSON-RPC message.");
+    } else this.#hearer.heard(message);
+  }
+
+  #stop(refusal: Refusal): void {
+    const silent = this.#silent;
+    this.#finish(refusal);
+    if (!silent) this.#hearer.failed(refusal);
+  }
+
+  /** `reason`: why it must be broken off. */
+  #finish(reason?: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.rest();
+    this.#resumeAt = Infinity;
+    this.#sweeper.remove(this);
+    this.#chunks = [];
+    if (this.#held !== undefined) this.#leases.end(this.#held);
+    if (reason !== undefined) this.#controller?.abort(reason);
+  }
+
+  #tooLarge(): Refusal {
+    return new Refusal(
+      "limit",
+      502,
+      `The server's answer holds a message of more than ${this.#options.messageBytes} bytes, which cannot be translated for this client.`,
+    );
+  }
+}
+
+function messageOf(text: string): JsonObject | undefined {
+  try {
+    const value = parseLossless(text);
+    return isObject(value) && value["jsonrpc"] === "2.0" ? value : undefined;
+  } catch {
+    return;
+  }
+}

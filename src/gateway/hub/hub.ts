@@ -1,0 +1,255 @@
+import { codes, errorText } from "../../mcp/errors.ts";
+import type { JsonObject } from "../../mcp/envelope.ts";
+import type { Endpoint, Snapshot, SnapshotChange } from "../../snapshot/snapshot.ts";
+import { proofOf } from "../authenticate.ts";
+import type { Asked, Envelope } from "../envelope.ts";
+import { Live } from "../live.ts";
+import type { Tokens } from "../ports.ts";
+import { Refusal } from "../refusal.ts";
+import type { Services } from "../services.ts";
+import type { OpenSession } from "../session.ts";
+import { EventStream } from "../streams/event-stream.ts";
+import type { Tallies } from "../tally.ts";
+import type { Turn } from "../turn.ts";
+import {
+  changedList,
+  honoured,
+  isUri,
+  passes,
+  readFilter,
+  SUBSCRIPTIONS_MOST,
+  tellsUpdates,
+} from "./filter.ts";
+import { type Listener, ListenStream, type Outlet, SessionStream } from "./listener.ts";
+import { SessionOutlet } from "./session-outlet.ts";
+import { Sources } from "./sources.ts";
+import { listKinds, mayDiscover, mayRead } from "./visible.ts";
+
+export interface HubServices extends Pick<
+  Services,
+  "book" | "clock" | "credentials" | "leases" | "limits" | "streams" | "tasks" | "upstreamSessions"
+> {
+  readonly snapshot: Snapshot;
+  readonly tokens: Tokens;
+  readonly tallies: Tallies;
+}
+
+/** How soon a stream ends whose key, session or access has ended without a word of the snapshot. */
+const SWEEP_MS = 1_000;
+/** How long a client waits to be told that its upstream listens too. */
+const ATTACH_MS = 10_000;
+
+/**
+ * Everything that a server tells without being asked: the standing streams of
+ * clients, and those of the gateway's own to the upstreams behind them. What
+ * a client sees of lists is compared after every change of the snapshot.
+ */
+export class Hub {
+  readonly #services: HubServices;
+  readonly #sources: Sources;
+  readonly #listeners = new Live<Listener>();
+  /** Session → its standing stream. */
+  readonly #sessions = new Map<string, SessionStream>();
+  readonly #unwatch: () => void;
+  #sweptAt = 0;
+
+  constructor(services: HubServices) {
+    this.#services = services;
+    this.#sources = new Sources({ ...services, changed: (endpoint) => this.#outdated(endpoint) });
+    this.#unwatch = services.snapshot.watch((change) => this.#changed(change));
+  }
+
+  /** What stands, for tests that count. */
+  get sizes(): { readonly listeners: number; readonly shared: number } {
+    return { listeners: this.#listeners.size, shared: this.#sources.size };
+  }
+
+  /** `subscriptions/listen` of a stateless client (2026-07-28, basic/patterns/subscriptions). Throws refusals. */
+  listen(turn: Turn, { request }: Envelope & { kind: "stateless" }): void {
+    const { x, endpoint, principal } = turn;
+    const { streams, tallies, tasks } = this.#services;
+    const asked = readFilter(request.params);
+    const { taskIds } = request.params["notifications"] as JsonObject;
+    const followed = taskIds === undefined ? undefined : tasks.filter(turn, request.params, taskIds);
+    const filter = honoured({ ...asked, tasks: new Set(followed?.upstream) }, endpoint, principal);
+    tallies.stand(x);
+    const owner = { closed: () => this.#remove(listener) };
+    const out = new EventStream(x, streams, owner);
+    const listening = { endpoint, principal, proof: proofOf(x), id: request.id };
+    const listener: ListenStream = new ListenStream(listening, filter, out, tasks, followed);
+    this.#listeners.add(listener);
+    void this.#attached(listener).then(() =>
+      listener.acknowledge(listener.source?.granted(filter) ?? filter),
+    );
+  }
+
+  /** A GET of a handshake session: the stream on which its server speaks first (2025-11-25, basic/transports). */
+  stand(turn: Turn, session: OpenSession): void {
+    const { x } = turn;
+    const { streams, tallies } = this.#services;
+    tallies.stand(x);
+    this.attach(turn, session, new SessionOutlet(x, session, streams));
+  }
+
+  /** What a session is told without asking goes to `outlet`; a session has one, and the newest stays. */
+  attach({ x, endpoint, principal }: Turn, session: OpenSession, outlet: Outlet): void {
+    const { book } = this.#services;
+    const { sid } = session.claims;
+    const uris = new Set(book.subscriptions(session));
+    const before = this.#sessions.get(sid);
+    if (before !== undefined) this.#end(before);
+    const listening = { endpoint, principal, proof: proofOf(x), session };
+    const filter = { lists: new Set(listKinds), uris, tasks: new Set<string>() };
+    const listener = new SessionStream(listening, filter, outlet, book);
+    this.#sessions.set(sid, listener);
+    this.#listeners.add(listener);
+    void this.#attached(listener);
+  }
+
+  /** `resources/subscribe` or `unsubscribe` of a handshake session, where the gateway subscribes for it: answers it. */
+  subscription({ x, endpoint }: Turn, session: OpenSession, request: Asked): void {
+    const { uri } = request.params;
+    const on = request.method === "resources/subscribe";
+    if (!tellsUpdates(endpoint.manifest)) {
+      const none = "This server does not tell updates of its resources.";
+      return x.answer(200, errorText(request.id, codes.methodNotFound, none));
+    }
+    if (!isUri(uri))
+      return x.answer(200, errorText(request.id, codes.invalidParams, "params.uri is no URI."));
+    const fault = on ? this.#fault(session, uri) : undefined;
+    if (fault !== undefined) throw fault;
+    this.#set({ endpoint }, session, uri, on).then(
+      () => x.answer(200, JSON.stringify({ jsonrpc: "2.0", id: request.id, result: {} })),
+      (error: unknown) =>
+        x.refuse(
+          new Refusal("session", 503, "The subscription could not be kept just now. Send it again.", {
+            because: error instanceof Error ? error.message : String(error),
+          }),
+        ),
+    );
+  }
+
+  /**
+   * Either of both on its way to an upstream that subscribes the session
+   * itself: once it has, an instance is kept awake for it, and one that takes
+   * its place is told. Throws where a session may subscribe to no more.
+   */
+  notice({ x, endpoint }: Turn, session: OpenSession, request: Asked): void {
+    const { uri } = request.params;
+    if (!isUri(uri)) return;
+    const on = request.method === "resources/subscribe";
+    const fault = on ? this.#fault(session, uri) : undefined;
+    if (fault !== undefined) throw fault;
+    x.res.once("close", () => {
+      if (x.record.is_error) return;
+      // What cannot be kept is told by this instance as long as it runs.
+      this.#set({ endpoint }, session, uri, on).catch(() => {});
+    });
+  }
+
+  /** A notification that came on a request's own stream, where its client cannot be told: the listeners of the same principal are. */
+  heard({ endpoint, principal }: Turn, message: JsonObject): void {
+    if (changedList(message) !== undefined) this.#outdated(endpoint);
+    for (const listener of this.#listeners.all()) {
+      if (listener.endpoint.id !== endpoint.id || listener.principal !== principal) continue;
+      if (listener.era === "stateless" && passes(listener.filter, message)) listener.tell(message);
+    }
+  }
+
+  /** Called by the gateway's ticks. */
+  tick(): void {
+    const now = this.#services.clock.monotonic();
+    if (now - this.#sweptAt < SWEEP_MS) return;
+    this.#sweptAt = now;
+    for (const listener of this.#listeners.all()) this.#check(listener);
+  }
+
+  /** Ends every standing stream with its normal end. */
+  close(): void {
+    this.#unwatch();
+    for (const listener of this.#listeners.all()) this.#end(listener);
+    this.#sources.close();
+  }
+
+  #changed(change: SnapshotChange): void {
+    for (const listener of this.#listeners.all()) {
+      const { kind, subject } = change;
+      const { endpoint, principal, session } = listener;
+      if (kind === "server" && endpoint.server.id !== subject) continue;
+      if (kind === "session" && session?.claims.sid !== subject) continue;
+      if (kind === "principal" && principal.kind !== "anonymous" && principal.id !== subject) continue;
+      this.#check(listener);
+    }
+  }
+
+  /** Ends a stream that may not stand any more; else tells it what changed for it. */
+  #check(listener: Listener): void {
+    const { snapshot, tokens, book } = this.#services;
+    const { endpoint: before, proof, session } = listener;
+    const { organization, server, deployment } = before;
+    const endpoint = snapshot.endpoint(organization.slug, server.slug, deployment);
+    const principal =
+      proof === undefined ? listener.principal : tokens.verify(proof.token, proof.hash)?.principal;
+    if (endpoint?.id !== before.id || principal === undefined || !mayDiscover(endpoint, principal)) {
+      return this.#end(listener);
+    }
+    if (session !== undefined && (book.isOver(session) || this.#deserted(listener)))
+      return this.#end(listener);
+    listener.endpoint = endpoint;
+    listener.principal = principal;
+    if (session !== undefined) {
+      listener.asked = { ...listener.asked, uris: new Set(book.subscriptions(session)) };
+    } else if (!mayRead(endpoint, principal)) listener.asked = { ...listener.asked, uris: new Set() };
+    listener.compare();
+    listener.joined = this.#sources.join(listener) ?? listener.joined;
+  }
+
+  /** What was discovered of an external server is out of date. */
+  #outdated({ upstream }: Endpoint): void {
+    if (upstream.kind === "external") this.#services.leases.doubt(upstream);
+  }
+
+  #deserted(listener: Listener): boolean {
+    return listener instanceof SessionStream && listener.outlet.deserted === true;
+  }
+
+  /** Resolves when the upstream listens too, or when that takes too long. */
+  async #attached(listener: Listener): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ATTACH_MS);
+    listener.joined = this.#sources.join(listener) ?? listener.joined;
+    await Promise.race([listener.joined, late]);
+    clearTimeout(timer);
+  }
+
+  #end(listener: Listener): void {
+    this.#remove(listener);
+    listener.end();
+  }
+
+  #remove(listener: Listener): void {
+    if (listener.slot < 0) return;
+    this.#listeners.remove(listener);
+    listener.slot = -1;
+    this.#sources.leave(listener);
+    const sid = listener.session?.claims.sid;
+    if (sid !== undefined && this.#sessions.get(sid) === listener) this.#sessions.delete(sid);
+  }
+
+  /** Resolves when every gateway knows, and the upstream does where it is told by this one. */
+  async #set(at: Pick<Turn, "endpoint">, session: OpenSession, uri: string, on: boolean): Promise<void> {
+    const { book } = this.#services;
+    await (on ? book.subscribe(at, session, uri) : book.unsubscribe(at, session, uri));
+    await this.#sessions.get(session.claims.sid)?.joined;
+  }
+
+  #fault(session: OpenSession, uri: unknown): Refusal | undefined {
+    const held = this.#services.book.subscriptions(session);
+    if (held.length < SUBSCRIPTIONS_MOST || held.includes(String(uri))) return;
+    return new Refusal(
+      "limit",
+      200,
+      `This session is subscribed to ${SUBSCRIPTIONS_MOST} resources, which is the most. Unsubscribe from some first.`,
+    );
+  }
+}

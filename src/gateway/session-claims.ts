@@ -1,0 +1,35 @@
+import { isObject, type JsonObject } from "../mcp/envelope.ts";
+
+/** What is sealed into a session id. Everything in it is fixed for the session's life. */
+export interface SessionClaims {
+  readonly v: 1;
+  /** 130 random bits. */
+  readonly sid: string;
+  readonly organization: string;
+  readonly endpoint: string;
+  readonly principal: string;
+  readonly revision: string;
+  readonly client: { readonly name: string | null; readonly version: string | null };
+  readonly capabilities: JsonObject;
+  /** Milliseconds since 1970. */
+  readonly expires: number;
+  /** The id that an external upstream gave the session when it began; its own secret, never the client's. */
+  readonly upstream?: string;
+}
+
+/** Whether an opened seal is a session's. */
+export function isClaims(value: unknown): value is SessionClaims {
+  return (
+    isObject(value) &&
+    value["v"] === 1 &&
+    typeof value["sid"] === "string" &&
+    typeof value["organization"] === "string" &&
+    typeof value["endpoint"] === "string" &&
+    typeof value["principal"] === "string" &&
+    typeof value["revision"] === "string" &&
+    typeof value["expires"] === "number" &&
+    (value["upstream"] === undefined || typeof value["upstream"] === "string") &&
+    isObject(value["client"]) &&
+    isObject(value["capabilities"])
+  );
+}

@@ -1,0 +1,158 @@
+import { describe, expect, test } from "vitest";
+import { content, parked, reply, send } from "./asked.ts";
+import { accepted, type Arrived, form, type Message, upstreamOf } from "./asking.ts";
+
+describe("A call that waits", () => {
+  const cancelled = (call: Arrived) => (message: Message) =>
+    message["method"] === "notifications/cancelled" && message["params"].requestId === call.message["id"];
+
+  test("is not cancelled by the end of the request that it was asked in, and expires. [R:bridges.expiry]", async () => {
+    const place = await upstreamOf("handshake", { limits: { personMs: 200 } });
+    const { call, state, question } = await parked(place);
+    await call.hears(cancelled(call));
+    await call.closed();
+    await call.ended();
+    const late = await send(place.url, place.key, {
+      inputResponses: { [question]: accepted },
+      requestState: state,
+    });
+    expect((await late.answer).error).toMatchObject({
+      code: -32602,
+      message: expect.stringContaining("is over"),
+    });
+  });
+
+  test("does not use up the request window, which goes on when its client is back. [R:bridges.window-rests]", async () => {
+    const place = await upstreamOf("handshake", { windowMs: 300 });
+    const waiting = await parked(place);
+    // As long as the window lasts: another call runs into its end.
+    const hanging = await send(place.url, place.key);
+    await place.arrives();
+    expect((await hanging.answer).status).toBe(504);
+    const retry = await send(place.url, place.key, {
+      inputResponses: { [waiting.question]: accepted },
+      requestState: waiting.state,
+    });
+    await waiting.call.hears(reply(1));
+    expect(await retry.answer).toMatchObject({ status: 504, error: { data: { boundary: "upstream" } } });
+  });
+
+  test("gives what it answered meanwhile to the client that comes back. [R:bridges.answer-kept]", async () => {
+    const place = await upstreamOf("handshake");
+    const { call, state, question } = await parked(place);
+    call.answer({ content });
+    await call.ended();
+    const retry = await send(place.url, place.key, {
+      inputResponses: { [question]: accepted },
+      requestState: state,
+    });
+    expect(await retry.answer).toMatchObject({ status: 200, result: { resultType: "complete", content } });
+  });
+
+  test("tells its client clearly that the server broke off meanwhile.", async () => {
+    const place = await upstreamOf("handshake");
+    const { call, state, question } = await parked(place);
+    call.res.destroy();
+    await call.ended();
+    const retry = await send(place.url, place.key, {
+      inputResponses: { [question]: accepted },
+      requestState: state,
+    });
+    expect(await retry.answer).toMatchObject({ status: 502, error: { data: { boundary: "upstream" } } });
+  });
+
+  test("is one of 32 of its principal at most; other principals have their own. [R:bridges.parked-bounded]", async () => {
+    const place = await upstreamOf("handshake");
+    for (let i = 0; i < 32; i++) await parked(place);
+    const sent = await send(place.url, place.key);
+    const call = await place.arrives();
+    call.ask(1, "elicitation/create", form);
+    expect(await sent.answer).toMatchObject({ status: 429, error: { data: { boundary: "limit" } } });
+    await call.hears(cancelled(call));
+    const { key } = place.world.key({ roles: { s: "user" } });
+    await parked({ ...place, key });
+  });
+
+  test("is told to its server as cancelled when the gateway stops.", async () => {
+    const place = await upstreamOf("handshake");
+    const { call } = await parked(place);
+    const closing = place.world.gateway.close();
+    expect(await call.hears(cancelled(call))).toMatchObject({
+      params: { reason: "The gateway is closing." },
+    });
+    await closing;
+  });
+
+  test.each(["before it is asked anything", "after it came back"])(
+    "or works is cancelled by a client that leaves %s. [R:bridges.leaving]",
+    async (when) => {
+      const place = await upstreamOf("handshake");
+      let call: Arrived;
+      let leaving;
+      if (when === "after it came back") {
+        const waiting = await parked(place);
+        call = waiting.call;
+        leaving = await send(place.url, place.key, {
+          inputResponses: { [waiting.question]: accepted },
+          requestState: waiting.state,
+        });
+        await call.hears(reply(1));
+      } else {
+        leaving = await send(place.url, place.key);
+        call = await place.arrives();
+      }
+      leaving.answer.catch(() => {});
+      leaving.req.destroy();
+      await call.hears(cancelled(call));
+      await call.closed();
+      await call.ended();
+      expect(await place.world.record((each) => each.outcome === "client_gone")).toBeDefined();
+    },
+  );
+});
+
+describe("What a stateless client has not declared", () => {
+  test("is refused to the server, which may go on without it. [R:bridges.undeclared]", async () => {
+    const place = await upstreamOf("handshake");
+    const sent = await send(place.url, place.key, { capabilities: { sampling: {} } });
+    const call = await place.arrives();
+    call.ask(1, "elicitation/create", form);
+    expect((await call.hears(reply(1)))["error"]).toMatchObject({ code: -32601 });
+    call.ask(2, "sampling/createMessage", { messages: [], maxTokens: 1, tools: [] });
+    expect((await call.hears(reply(2)))["error"]).toMatchObject({ code: -32601 });
+    call.answer({ content });
+    expect((await sent.answer).result).toMatchObject({ resultType: "complete", content });
+  });
+
+  test("and without which the call fails, is named in -32021. [R:bridges.missing-capability]", async () => {
+    const place = await upstreamOf("handshake");
+    const sent = await send(place.url, place.key, { capabilities: { roots: {}, elicitation: {} } });
+    const call = await place.arrives();
+    call.ask(1, "elicitation/create", {
+      mode: "url",
+      message: "m",
+      url: "https://x.example/",
+      elicitationId: "e",
+    });
+    await call.hears(reply(1));
+    call.answer({ content: [{ type: "text", text: "not supported" }], isError: true });
+    expect(await sent.answer).toMatchObject({
+      status: 400,
+      error: { code: -32021, data: { requiredCapabilities: { elicitation: { url: {} } } } },
+    });
+  });
+
+  test("is named in -32021 also to a client that declares nothing, and its call is ended at the server.", async () => {
+    const place = await upstreamOf("handshake");
+    const sent = await send(place.url, place.key, { capabilities: {} });
+    const call = await place.arrives();
+    expect(call.headers).not.toHaveProperty("offing-session");
+    call.ask(1, "sampling/createMessage", { messages: [], maxTokens: 1 });
+    expect(await sent.answer).toMatchObject({
+      status: 400,
+      last: { id: sent.id },
+      error: { code: -32021, data: { requiredCapabilities: { sampling: {} } } },
+    });
+    await call.closed();
+  });
+});

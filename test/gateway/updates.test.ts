@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { TestGateway } from "./harness.ts";
+import { RawStream, standing, until } from "./raw-stream.ts";
+import { keep } from "./scene.ts";
+import { openSession, ScriptedUpstream } from "./scripted.ts";
+import { connect, methods, Running } from "./telling.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
+
+describe.each(["stateless", "handshake"] as const)("a real server that is spoken to in the %s era", (era) => {
+  let world: TestGateway;
+  let running: Running;
+  let url: string;
+  let key: string;
+  beforeAll(async () => {
+    running = await Running.start("telling");
+    world = await TestGateway.start();
+    url = running.publish(world, "telling", [era]);
+    key = world.key({ roles: { telling: "user" } }).key;
+  });
+  afterAll(async () => {
+    await world?.[Symbol.asyncDispose]();
+    await running?.[Symbol.asyncDispose]();
+  });
+
+  test("A handshake client is told of updates of the resources it is subscribed to, until it is not. [R:hub.session-updates]", async () => {
+    await using client = await connect(url, key, "handshake");
+    await client.client.subscribeResource({ uri: "note://one" });
+    // Its own stream is opened beside, so the first updates may be early.
+    await until(async () => {
+      await client.call("touch", { uri: "note://one" });
+      return client.inbox.told.length > 0;
+    });
+    await client.client.subscribeResource({ uri: "note://two" });
+    await client.client.unsubscribeResource({ uri: "note://one" });
+    const early = client.inbox.told.filter(({ params }) => params?.["uri"] === "note://one").length;
+    await client.call("touch", { uri: "note://one" });
+    await client.call("touch", { uri: "note://two" });
+    await client.inbox.of(methods.updated, 1, "note://two");
+    expect(client.inbox.told.filter(({ params }) => params?.["uri"] === "note://one").length).toBe(early);
+  });
+
+  test("A subscription outlives the instance that it was made at. [R:hub.subscription-survives]", async () => {
+    await using client = await connect(url, key, "handshake");
+    await client.client.subscribeResource({ uri: "note://two" });
+    await until(async () => {
+      await client.call("touch", { uri: "note://two" });
+      return client.inbox.told.length > 0;
+    });
+    const before = client.inbox.told.length;
+    await running.runner.retire(running.target);
+    await until(async () => {
+      await client.call("touch", { uri: "note://two" });
+      return client.inbox.told.length > before;
+    });
+  });
+});
+
+/** A handshake upstream that keeps the streams on which it speaks first. */
+async function speaking(given: { idleMs?: number } = {}) {
+  const gets: { session: string; say: (message: object) => void; closed: () => boolean }[] = [];
+  const posted: { session: string; method: string | undefined }[] = [];
+  const upstream = keep(
+    await ScriptedUpstream.start(({ req, res, message }) => {
+      const session = String(req.headers["mcp-session-id"]);
+      if (req.method === "GET") {
+        res.writeHead(200, { "content-type": "text/event-stream" });
+        res.flushHeaders();
+        const say = (value: object) =>
+          void res.write(`data: ${JSON.stringify({ jsonrpc: "2.0", ...value })}\n\n`);
+        return void gets.push({ session, say, closed: () => res.closed });
+      }
+      posted.push({ session, method: message.method });
+      if (message.id === undefined || message.method === undefined) return void res.writeHead(202).end();
+      const result =
+        message.method === "initialize"
+          ? {
+              protocolVersion: message.params!["protocolVersion"],
+              capabilities: { tools: {}, resources: { subscribe: true }, logging: {} },
+              serverInfo: { name: "speaking", version: "1" },
+            }
+          : {};
+      res.writeHead(200, { "content-type": "application/json" });
+      res.end(JSON.stringify({ jsonrpc: "2.0", id: message.id, result }));
+    }),
+  );
+  const world = keep(await TestGateway.start(given));
+  const url = world.publish("s", { address: upstream.address, eras: ["handshake"] });
+  const { key } = world.key({ roles: { s: "user" } });
+  const session = await openSession(url, key);
+  const stand = async (headers: Record<string, string> = {}) => {
+    const { method, headers: own } = standing(session);
+    return keep(await RawStream.open(url, key, { method, headers: { ...own, ...headers } }));
+  };
+  const send = async (method: string, params: object = {}) => {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: {
+        ...standing(session).headers,
+        "content-type": "application/json",
+        authorization: `Bearer ${key}`,
+      },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 5, method, params }),
+    });
+    return { status: response.status, body: (await response.json()) as { error?: { message: string } } };
+  };
+  return { world, upstream, url, key, session, gets, posted, stand, send };
+}
+
+test("What a server says first in a session reaches the stream of that session, as it said it, requests too. [R:hub.session-first]", async () => {
+  const { gets, stand } = await speaking();
+  const stream = await stand();
+  await until(() => gets.length === 1);
+  gets[0]!.say({ id: "ask-1", method: "roots/list" });
+  gets[0]!.say({ method: methods.updated, params: { uri: "a://b" } });
+  expect(await stream.first(2)).toEqual([
+    { jsonrpc: "2.0", id: "ask-1", method: "roots/list" },
+    { jsonrpc: "2.0", method: methods.updated, params: { uri: "a://b" } },
+  ]);
+});
+
+test("Log messages below the level that a session set stay away from its stream. [R:hub.session-level]", async () => {
+  const { gets, stand, send } = await speaking();
+  await send("logging/setLevel", { level: "error" });
+  const stream = await stand();
+  await until(() => gets.length === 1);
+  const log = (level: string) => ({ method: "notifications/message", params: { level, data: level } });
+  gets[0]!.say(log("info"));
+  gets[0]!.say(log("critical"));
+  const [first] = await stream.first(1);
+  expect(first!.params!["level"]).toBe("critical");
+});
+
+test("A session has one standing stream, the newest. [R:hub.one-per-session]", async () => {
+  const { gets, stand } = await speaking();
+  const one = await stand();
+  await until(() => gets.length === 1);
+  const two = await stand();
+  await one.until(({ ended }) => ended);
+  await until(() => gets.length === 2);
+  gets[1]!.say({ method: methods.tools });
+  await two.first(1);
+  expect(one.messages).toEqual([]);
+});
+
+test("A client that lost its standing stream goes on with what it missed. [R:hub.standing-resumes]", async () => {
+  const { gets, stand } = await speaking();
+  const one = await stand();
+  await until(() => gets.length === 1);
+  gets[0]!.say({ method: methods.tools });
+  await one.first(1);
+  const id = /id: (\S+)\n(?:.*\n)?data: \{/.exec(one.text)![1]!;
+  await one[Symbol.asyncDispose]();
+  gets[0]!.say({ method: methods.prompts });
+  const two = await stand({ "last-event-id": id });
+  gets[0]!.say({ method: methods.resources });
+  expect((await two.first(2)).map(({ method }) => method)).toEqual([methods.prompts, methods.resources]);
+  expect(gets.length).toBe(1);
+});
+
+test("A standing stream ends with its session.", async () => {
+  const { url, key, session, gets, stand } = await speaking();
+  const stream = await stand();
+  await until(() => gets.length === 1);
+  await fetch(url, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${key}`, "mcp-session-id": session },
+  });
+  await stream.until(({ ended }) => ended);
+  await until(() => gets[0]!.closed());
+});
+
+test("A standing stream ends when its session expires, and when its key is revoked. [R:hub.standing-ends]", async () => {
+  const { world, key, stand } = await speaking();
+  const expiring = await stand();
+  const day = 24 * 60 * 60 * 1000;
+  world.now = () => Date.now() + day;
+  await expiring.until(({ ended }) => ended);
+  world.now = () => Date.now();
+  const revoked = await stand();
+  world.revoke(key);
+  await revoked.until(({ ended }) => ended);
+});
+
+test("A session may be subscribed to 256 resources, and is told when it wants more. [R:guards.subscriptions-most]", async () => {
+  const { send } = await speaking();
+  for (let i = 0; i < 256; i++) await send("resources/subscribe", { uri: `a://${i}` });
+  await until(async () => (await send("resources/subscribe", { uri: "a://256" })).body.error !== undefined);
+  const { body } = await send("resources/subscribe", { uri: "a://256" });
+  expect(body.error!.message).toContain("256 resources");
+  expect((await send("resources/unsubscribe", { uri: "a://0" })).body.error).toBeUndefined();
+});
