@@ -1,5 +1,12 @@
 import { printable } from "../lib/printable.ts";
 
+/** A capability that works in one era only, by its kind and name in a manifest. */
+export interface CapabilityEra {
+  readonly kind: "tool" | "prompt" | "resource" | "resource_template";
+  readonly name: string;
+  readonly era: "handshake" | "stateless";
+}
+
 /** What an instance says about itself when it serves. */
 export interface Ready {
   /** `fastmcp`, `mcpserver`, `sdk-fastmcp` (the MCP SDK 1.x), `lowlevel`, or `stdio` for a program behind a bridge. */
@@ -13,6 +20,10 @@ export interface Ready {
     readonly fastmcp: string | null;
     readonly mcp: string | null;
   };
+  /** Of a server that speaks both eras: its capabilities that need one of them, as far as that could be seen. */
+  readonly eras: readonly CapabilityEra[];
+  /** Whether it has background tasks (FastMCP). */
+  readonly tasks: boolean;
 }
 
 /** What was started, in a sentence: "FastMCP 3.2.1 server `mcp`, found by loading server.py". */
@@ -46,7 +57,9 @@ export type Message =
       readonly stream: "stdout" | "stderr";
       readonly text: string;
       readonly request: string | null;
-    };
+    }
+  /** The answer to `ask`: whether there is background work that is not done. */
+  | { readonly type: "unfinished"; readonly unfinished: boolean };
 
 /**
  * Reads a line of the channel. Null for anything else: the server's own code
@@ -70,6 +83,8 @@ export function parseMessage(text: string): Message | null {
       request: typeof request === "string" && /^[\w-]{1,64}$/.test(request) ? request : null,
     };
   }
+  const { unfinished } = message;
+  if (typeof unfinished === "boolean") return { type: "unfinished", unfinished };
   const failed = record(message["failed"]);
   if (typeof failed["message"] === "string") {
     return {
@@ -96,12 +111,26 @@ export function parseMessage(text: string): Message | null {
         fastmcp: word(versions["fastmcp"]),
         mcp: word(versions["mcp"]),
       },
+      eras: eras(ready["eras"]),
+      tasks: ready["tasks"] === true,
     },
   };
 }
 
 function record(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+function eras(value: unknown): CapabilityEra[] {
+  if (!Array.isArray(value)) return [];
+  const all: unknown[] = value;
+  return all.slice(0, 2000).flatMap((each) => {
+    const { kind, name, era } = record(each);
+    if (kind !== "tool" && kind !== "prompt" && kind !== "resource" && kind !== "resource_template")
+      return [];
+    if (typeof name !== "string" || name.length > 300) return [];
+    return era === "handshake" || era === "stateless" ? [{ kind, name, era }] : [];
+  });
 }
 
 /** Names of variables, as many as a person would read. */

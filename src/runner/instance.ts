@@ -1,36 +1,25 @@
-import { dirname, join } from "node:path";
-import type { Clock } from "../lib/clock.ts";
+import { join } from "node:path";
 import { newId } from "../lib/ids.ts";
 import { startFailure, told } from "./exits.ts";
-import { environmentInterpreter, pythonFolder } from "./interpreter.ts";
-import type { Limits } from "./layers/cell.ts";
-import { launch, type Cellmate, type Machine } from "./layers/launch.ts";
+import { launch, type Cellmate } from "./layers/launch.ts";
 import { printable } from "../lib/printable.ts";
 import { readLines } from "../lib/read-lines.ts";
-import { describe, parseMessage, type Ready } from "./channel.ts";
+import { type CapabilityEra, describe, parseMessage, type Ready } from "./channel.ts";
 import { withoutValues } from "./mask.ts";
-import { makeTmp, type Claim, type RunFolder } from "./run-folder.ts";
-import { StartError, type Lines, type LocatedArtifact, type ServerLine, type Target } from "./runner.ts";
+import { cellFor, type InstanceOptions, orderFor } from "./prepare.ts";
+import type { Claim } from "./run-folder.ts";
+import { openValkeyDoor, type ValkeyDoor } from "./valkey.ts";
+import { StartError, type LocatedArtifact, type ServerLine, type Target } from "./runner.ts";
 
 const OUTPUT_KEPT = 40;
 const LONGEST_MESSAGE = 1024 * 1024;
 const STOP_MS = 3000;
 const LAST_WORDS_MS = 500;
+/** For an instance to say whether its work is done. */
+const ANSWER_MS = 2000;
 
-export interface InstanceOptions {
-  readonly machine: Machine;
-  readonly folder: RunFolder;
-  readonly lines: Lines;
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly startTimeoutMs: number;
-  /** Processes of a program behind a bridge, one per session, at most. */
-  readonly bridgeProcesses: number;
-  /** How long one may be silent after a call was cancelled, before it is ended. */
-  readonly bridgeSilentMs: number;
-  /** Sessions that one instance keeps at most; the longest unused goes first. */
-  readonly sessions: number;
-}
+const IN_MEMORY =
+  "the server has background tasks, and this machine has no Valkey to keep them in: a restart of the server loses them. Until they are done and read it stays awake. Install valkey-server or redis-server, or set VALKEY_URL";
 
 /** A started server: it has said that it is ready. */
 export interface Instance {
@@ -38,31 +27,16 @@ export interface Instance {
   readonly address: string;
   /** What was started, and how it was found. */
   readonly description: string;
+  /** Its capabilities that need one of the two eras that it speaks. */
+  readonly eras: readonly CapabilityEra[];
+  /** What does not hold for it here, in sentences. */
+  readonly warnings: readonly string[];
   /** Why it ended, in words, and whether memory was the reason. */
   readonly ended: Promise<{ readonly reason: string; readonly memory: boolean }>;
+  /** Whether it has work of its own that is not done: background tasks. */
+  unfinished(): Promise<boolean>;
   /** Asks it to end, and after three seconds makes it. Resolves when nothing of it is left. */
   stop(): Promise<void>;
-}
-
-/** Variables of every instance. What the server's scope sets wins, but for the places that only the sandbox knows. */
-function environment(located: LocatedArtifact, bin: string, tmp: string): Record<string, string> {
-  return {
-    LANG: "C.UTF-8",
-    FASTMCP_CHECK_FOR_UPDATES: "off",
-    FASTMCP_ENABLE_RICH_LOGGING: "false",
-    FASTMCP_SHOW_SERVER_BANNER: "false",
-    FASTMCP_SHOW_CLI_BANNER: "false",
-    PYTHONUNBUFFERED: "1",
-    // A native module that crashes leaves the Python stack in its last lines.
-    PYTHONFAULTHANDLER: "1",
-    PYTHONDONTWRITEBYTECODE: "1",
-    ...located.variables,
-    ...located.told,
-    PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`,
-    VIRTUAL_ENV: dirname(bin),
-    HOME: join(tmp, "home"),
-    TMPDIR: tmp,
-  };
 }
 
 /** Starts a located artifact. Throws a StartError; then nothing of it is left. */
@@ -83,11 +57,21 @@ export async function startInstance(
     options.lines.write({ at: options.clock.now(), target, instance: id, stream, text, request });
   };
   let claim: Claim | null = null;
+  let door: ValkeyDoor | null = null;
   let mate: Cellmate;
   try {
     claim = options.folder.claim();
-    mate = await launch(options.machine, await cell(located, claim, options), String(claim.number));
+    const prepared = await cellFor(located, claim, options, target);
+    if (prepared.valkey !== null) {
+      door = await openValkeyDoor(options.valkeys!, target, {
+        path: prepared.valkey,
+        uid: prepared.uid,
+        failed: (why) => write("system", `what it keeps beyond its own life cannot be reached: ${why}`, null),
+      });
+    }
+    mate = await launch(options.machine, prepared, String(claim.number));
   } catch (error) {
+    door?.close();
     claim?.release();
     throw new StartError(
       "isolation",
@@ -98,7 +82,10 @@ export async function startInstance(
     );
   }
   const held = claim;
-  const ended = mate.ended.finally(() => held.release());
+  const ended = mate.ended.finally(() => {
+    door?.close();
+    held.release();
+  });
   ended.catch(() => {});
   const code = options.machine.layer === "bwrap" ? "/code" : located.code;
   mate.stdin.write(`${JSON.stringify(orderFor(located, code, options))}\n`);
@@ -107,15 +94,20 @@ export async function startInstance(
   }
   let timedOut = false;
   let description = "";
+  let eras: readonly CapabilityEra[] = [];
+  let forgets = false;
+  let asked: ((unfinished: boolean) => void) | undefined;
   const timer = setTimeout(() => {
     timedOut = true;
     mate.kill();
   }, options.startTimeoutMs);
   try {
-    const ready = await readiness(mate, write);
+    const ready = await readiness(mate, write, (unfinished) => asked?.(unfinished));
     description = describe(ready);
+    eras = ready.eras;
     const took = Math.round(options.clock.monotonic() - began);
     write("system", `started in ${took} ms on Python ${ready.versions.python}: ${description}`, null);
+    forgets = ready.tasks && door === null;
   } catch (error) {
     // It is about to end by itself, with an exit code that says more than our kill would.
     const forced = setTimeout(() => mate.kill(), LAST_WORDS_MS);
@@ -136,11 +128,25 @@ export async function startInstance(
     id,
     address: `unix:${join(held.folder, "s")}`,
     description,
+    eras,
+    warnings: forgets ? [IN_MEMORY] : [],
     ended: ended.then((exit) => {
       const reason = stopping ? "it was stopped" : told(exit, options.limits.memoryMb);
       write("system", `ended: ${reason}`, null);
       return { reason, memory: exit.memory };
     }),
+    unfinished: async () => {
+      if (door !== null) return options.valkeys!.unfinished(target);
+      if (!forgets) return false;
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => resolve(false), ANSWER_MS);
+        asked = (unfinished) => {
+          clearTimeout(timer);
+          resolve(unfinished);
+        };
+        mate.control.write(`${JSON.stringify({ ask: "unfinished" })}\n`);
+      });
+    },
     stop: async () => {
       stopping = true;
       mate.control.write(`${JSON.stringify({ stop: true })}\n`);
@@ -150,58 +156,18 @@ export async function startInstance(
   };
 }
 
-/** What serve.py is told on its standard input. */
-function orderFor(located: LocatedArtifact, code: string, options: InstanceOptions): object {
-  return {
-    code,
-    entrypoint: located.entrypoint,
-    object: located.object,
-    pythonPath: located.pythonPath,
-    program: located.program ?? null,
-    argv: located.argv ?? [],
-    startMs: options.startTimeoutMs,
-    processes: options.bridgeProcesses,
-    silentMs: options.bridgeSilentMs,
-    sessions: options.sessions,
-    memoryMb: options.limits.memoryMb,
-  };
-}
-
-async function cell(located: LocatedArtifact, claim: Claim, options: InstanceOptions) {
-  const { machine } = options;
-  const sandboxed = machine.layer === "bwrap";
-  const interpreter = await environmentInterpreter(located.environment);
-  const uid = machine.layer === "none" ? null : claim.uid;
-  const tmp = sandboxed ? "/tmp" : makeTmp(claim, uid);
-  const bin = join(sandboxed ? "/env" : located.environment, "bin");
-  const program = join(sandboxed ? "/offing" : pythonFolder, "serve.py");
-  return {
-    mounts: [
-      { source: located.code, target: "/code", writable: false },
-      { source: located.environment, target: "/env", writable: false },
-    ],
-    interpreters: interpreter.folders,
-    argv: [join(bin, "python"), "-u", program],
-    cwd: sandboxed ? "/code" : located.code,
-    env: environment(located, bin, tmp),
-    uid,
-    folder: claim.folder,
-    listen: join(claim.folder, "s"),
-    network: machine.egress === null ? ("none" as const) : ("filtered" as const),
-    limits: options.limits,
-  };
-}
-
 /** Resolves at the ready message and goes on passing lines; rejects when told of a failure or when the channel ends. */
 function readiness(
   mate: Cellmate,
   write: (stream: "stdout" | "stderr", text: string, request: string | null) => void,
+  answered: (unfinished: boolean) => void,
 ): Promise<Ready> {
   return new Promise((resolve, reject) => {
     const heard = (text: string): void => {
       const message = parseMessage(text);
       if (message?.type === "line") write(message.stream, message.text, message.request);
       else if (message?.type === "ready") resolve(message.ready);
+      else if (message?.type === "unfinished") answered(message.unfinished);
       else if (message?.type === "failed") {
         const { type: _, reason, message: said, ...detail } = message;
         reject(new StartError(reason, said, detail));

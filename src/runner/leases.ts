@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
+import type { CapabilityEra } from "./channel.ts";
 import { readLines } from "../lib/read-lines.ts";
 import { StartError, type Isolation, type Lease, type Runner, type Target } from "./runner.ts";
 
@@ -29,6 +30,7 @@ export type FromRunner =
       readonly instance: string;
       readonly address: string;
       readonly description: string;
+      readonly eras: readonly CapabilityEra[];
     }
   | { readonly type: "refused"; readonly id: number; readonly refusal: Refusal }
   | { readonly type: "lost"; readonly id: number; readonly reason: string };
@@ -97,8 +99,8 @@ function serve(runner: Runner, connection: Socket, gone: () => void): void {
         },
         { once: true },
       );
-      const { instance, address, description } = lease;
-      say({ type: "granted", id, instance, address, description });
+      const { instance, address, description, eras } = lease;
+      say({ type: "granted", id, instance, address, description, eras });
     } catch (error) {
       held.delete(id);
       say({ type: "refused", id, refusal: refusalOf(error) });

@@ -12,6 +12,7 @@ import {
 } from "./runner.ts";
 import { createSandbox, type Sandbox } from "./commands.ts";
 import { createSupervisor } from "./supervisor.ts";
+import type { Valkeys } from "./valkey.ts";
 
 export interface LocalRunnerOptions {
   readonly artifacts: Artifacts;
@@ -38,6 +39,8 @@ export interface LocalRunnerOptions {
   readonly isolation?: Isolation["layer"];
   /** IPv4 addresses that instances reach although they lie in a private or reserved range. */
   readonly egressAllow?: readonly string[];
+  /** Where servers keep what outlives their instances; without: nowhere. */
+  readonly valkeys?: Valkeys;
 }
 
 export interface LocalRunner extends Runner {
@@ -90,6 +93,7 @@ export async function createLocalRunner(options: LocalRunnerOptions): Promise<Lo
           bridgeProcesses: options.bridgeProcesses ?? 16,
           bridgeSilentMs: options.bridgeSilentMs ?? 60_000,
           sessions: options.sessions ?? 1000,
+          valkeys: options.valkeys ?? null,
         });
       },
     });

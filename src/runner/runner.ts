@@ -1,3 +1,4 @@
+import type { CapabilityEra } from "./channel.ts";
 import { printable } from "../lib/printable.ts";
 
 /** One artifact with one set of variables, of one server of one organization. */
@@ -17,6 +18,10 @@ export interface Lease {
   readonly address: string;
   /** What serves there and how it was found, in a sentence. */
   readonly description: string;
+  /** Its capabilities that need one of the two eras that it speaks. */
+  readonly eras: readonly CapabilityEra[];
+  /** What does not hold for it here, in sentences. */
+  readonly warnings?: readonly string[];
   /** Aborted, with the reason, when the instance is gone. */
   readonly lost: AbortSignal;
   release(): void;
@@ -63,8 +68,12 @@ export interface LocatedArtifact {
   readonly argv?: readonly string[];
   /** Plain; they reach the instance on its standard input and stay out of every message. */
   readonly variables: Readonly<Record<string, string>>;
+  /** What seals the states that clients carry between the rounds of a call: every instance of a server opens them. In hex. */
+  readonly stateKeys?: readonly string[];
   /** What the platform tells every instance; no secret. */
   readonly told?: Readonly<Record<string, string>>;
+  /** Whether keyed session state is kept for it beyond the instance's life (`valkey.ts`). */
+  readonly keepsState?: boolean;
 }
 
 /** Takes what instances print. A door. Never blocks. */

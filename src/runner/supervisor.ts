@@ -5,6 +5,8 @@ import { StartError, type Lease, type Target } from "./runner.ts";
 
 /** A target that ran this long without a crash starts afresh in its count of failures. */
 const STABLE_MS = 60_000;
+/** Work of its own keeps an instance that nobody asks for awake so long at most. */
+const AWAKE_MS = 24 * 60 * 60 * 1000;
 /** Failures are remembered for so long after the next start became possible: ten times the longest wait. */
 const REMEMBER_MS = 600_000;
 
@@ -95,6 +97,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       instance: running.instance.id,
       address: running.instance.address,
       description: running.instance.description,
+      eras: running.instance.eras,
+      warnings: running.instance.warnings,
       lost: controller.signal,
       release: () => {
         if (!held) return;
@@ -109,8 +113,23 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   function rest(slot: Slot, running: Running): void {
     if (running.leases.size > 0 || running.idle !== null || slot.state !== running) return;
     running.idleSince = options.clock.monotonic();
-    running.idle = setTimeout(() => void stop(slot, running, "it was idle"), options.idleStopMs);
-    running.idle.unref();
+    restFor(slot, running);
+  }
+
+  function restFor(slot: Slot, running: Running): void {
+    const idle = setTimeout(() => void rested(slot, running, idle), options.idleStopMs);
+    running.idle = idle;
+    idle.unref();
+  }
+
+  /** Stops what nobody asked for, unless it works by itself: then it rests once more. */
+  async function rested(slot: Slot, running: Running, idle: NodeJS.Timeout): Promise<void> {
+    const works =
+      options.clock.monotonic() - running.idleSince < AWAKE_MS &&
+      (await running.instance.unfinished().catch(() => false));
+    if (slot.state !== running || running.idle !== idle) return;
+    if (works) restFor(slot, running);
+    else await stop(slot, running, "it was idle");
   }
 
   function stop(slot: Slot, running: Running, reason: string): Promise<void> {

@@ -88,7 +88,10 @@ test("nothing is kept of targets that are idle, and of those that failed only fo
             id: artifact,
             address: "",
             description: "",
+            eras: [],
             ended: new Promise(() => {}),
+            warnings: [],
+            unfinished: () => Promise.resolve(false),
             stop: () => Promise.resolve(),
           }),
   });

@@ -1,9 +1,9 @@
 """Serves the MCP server of an artifact over streamable HTTP at /mcp.
 
 Standard input: one JSON line, `{"code", "entrypoint", "object", "pythonPath",
-"program", "argv", "startMs", "processes", "silentMs", "sessions", "memoryMb"}`.
+"program", "argv", "stateKeys", "startMs", "processes", "silentMs", "sessions", "memoryMb"}`.
 Descriptor 6 is the listening socket, descriptor 3 the control channel: JSON
-lines out (`ready`, `failed`, `line`), and in (`stop`). Standard library only,
+lines out (`ready`, `failed`, `line`, `unfinished`), and in (`stop`, `ask`). Standard library only,
 and what the server's own environment has.
 
 A program without a server object is served by a bridge. This program then

@@ -26,8 +26,11 @@ class Channel:
             while data:
                 data = data[os.write(self._fd, data):]
 
-    def watch(self, on_stop):
-        """Calls `on_stop` when told to stop. When the other end is gone, ends this process and its group."""
+    def watch(self, on_stop, on_ask=None):
+        """
+        Calls `on_stop` when told to stop, and `on_ask` when asked whether work is unfinished.
+        When the other end is gone, ends this process and its group.
+        """
 
         def follow():
             rest = b""
@@ -41,8 +44,11 @@ class Channel:
                 rest += part
                 *whole, rest = rest.split(b"\n")
                 for line in whole:
-                    if "stop" in json.loads(line):
+                    told = json.loads(line)
+                    if "stop" in told:
                         on_stop()
+                    elif "ask" in told and on_ask is not None:
+                        on_ask()
 
         threading.Thread(target=follow, name="offing-control", daemon=True).start()
 

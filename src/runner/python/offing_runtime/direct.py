@@ -1,6 +1,6 @@
 """Serves the object that loading the entrypoint gives, or says that it takes a bridge."""
 
-from . import lines, stuck
+from . import lines, states, stuck
 from .entry import load
 from .control import Again
 from .failure import Failure
@@ -10,6 +10,7 @@ def run(config, channel):
     """Serves until told to stop; the exit code. Raises Failure, and Again for what must be run as a program."""
     lines.capture(channel)
     stuck.watch(config, channel)
+    states.keep(config.get("stateKeys") or [])
     from .http import serving
 
     relative = config["entrypoint"]

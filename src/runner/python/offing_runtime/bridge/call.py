@@ -1,4 +1,4 @@
-"""One request on its way through a child."""
+"""What a child says, on its way to a client: the answer to one request, or what it says by itself."""
 
 import asyncio
 
@@ -7,24 +7,12 @@ WAITING = 1000
 WAITING_BYTES = 4 * 1024 * 1024
 
 
-class Call:
-    """
-    `number` and `token` are what the child sees, `client_number` and
-    `client_token` what its client chose; `ours` is a call that no client made.
-    """
+class Waiting:
+    """Messages that wait for a client to read them; bounded, but for those that are never left out."""
 
-    def __init__(self, message, number, shared, ours):
-        self.number = number
-        self.ours = ours
-        self.client_number = message["id"]
-        params = message.get("params")
-        meta = params.get("_meta") if isinstance(params, dict) else None
-        self.client_token = meta.get("progressToken") if isinstance(meta, dict) else None
-        # Calls of several clients share a child: their own numbers would collide.
-        self.token = number if shared and self.client_token is not None else self.client_token
-        if self.token != self.client_token:
-            message = {**message, "params": {**params, "_meta": {**meta, "progressToken": self.token}}}
-        self.request = {**message, "id": number}
+    ours = False
+
+    def __init__(self):
         self._messages = asyncio.Queue()
         self._bytes = 0
 
@@ -36,7 +24,7 @@ class Call:
         return True
 
     def finish(self, message, size=0):
-        """Passes on what is never left out: the response."""
+        """Passes on what is never left out: the response, or None for the end."""
         self._bytes += size
         self._messages.put_nowait((message, size))
 
@@ -45,3 +33,24 @@ class Call:
         message, size = await self._messages.get()
         self._bytes -= size
         return message
+
+
+class Call(Waiting):
+    """
+    `number` and `token` are what the child sees, `client_number` and
+    `client_token` what its client chose; `ours` is a call that no client made.
+    """
+
+    def __init__(self, message, number, shared, ours):
+        super().__init__()
+        self.number = number
+        self.ours = ours
+        self.client_number = message["id"]
+        params = message.get("params")
+        meta = params.get("_meta") if isinstance(params, dict) else None
+        self.client_token = meta.get("progressToken") if isinstance(meta, dict) else None
+        # Calls of several clients share a child: their own numbers would collide.
+        self.token = number if shared and self.client_token is not None else self.client_token
+        if self.token != self.client_token:
+            message = {**message, "params": {**params, "_meta": {**meta, "progressToken": self.token}}}
+        self.request = {**message, "id": number}

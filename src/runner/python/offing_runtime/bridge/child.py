@@ -7,7 +7,7 @@ import sys
 import time
 
 from . import messages
-from .call import Call
+from .call import Call, Waiting
 from .process import Process
 
 # The number of the platform's own request to a session's child, whose client has not spoken yet.
@@ -46,6 +46,8 @@ class Child:
         self._asked = {}
         self._replies = set()
         self._next = 0
+        # Where what it says by itself goes, while somebody listens.
+        self._standing = None
         # When a call was cancelled after which nothing was heard.
         self._doubted = None
         self.used = time.monotonic()
@@ -123,6 +125,17 @@ class Child:
         if self._asked.pop(json.dumps(message.get("id")), None) is not None:
             await self.send(message)
 
+    def stand(self):
+        """What the child says by itself, until `unstand`; None where somebody listens already, or it has ended."""
+        if self._standing is not None or not self.alive:
+            return None
+        self._standing = Waiting()
+        return self._standing
+
+    def unstand(self):
+        self._standing = None
+        self._refuse_unheard()
+
     async def _answer(self, call):
         await self.ask(call)
         return await call.take()
@@ -135,7 +148,10 @@ class Child:
     def leave(self, call):
         """Its client hung up, which cancels nothing; but where it waits for no other call, nobody can be asked."""
         self.forget(call)
-        if not self._calls:
+        self._refuse_unheard()
+
+    def _refuse_unheard(self):
+        if not self._calls and self._standing is None and self.alive:
             for number in self._asked.values():
                 self._refuse(number, "The client left before it answered.")
             self._asked.clear()
@@ -167,6 +183,8 @@ class Child:
             self._lose(call)
         self._calls.clear()
         self._asked.clear()
+        if self._standing is not None:
+            self._standing.finish(None)
 
     def _lose(self, call):
         text = (
@@ -213,7 +231,7 @@ class Child:
         if message["method"] == "ping":
             self._reply({"jsonrpc": "2.0", "id": number, "result": {}})
             return
-        call = None if self._shared else self._latest()
+        call = None if self._shared else self._latest() or self._standing
         if call is None or call.ours:
             self._refuse(number, NOBODY)
         elif len(self._asked) < OPEN and call.give(message, size):
@@ -230,7 +248,7 @@ class Child:
                 if call.token is not None and call.token == token and type(call.token) is type(token):
                     call.give({**message, "params": {**params, "progressToken": call.client_token}}, size)
             return
-        call = self._latest()
+        call = self._latest() or self._standing
         if not self._shared and call is not None and not call.ours:
             call.give(message, size)
         elif message["method"] == "notifications/message":

@@ -49,6 +49,11 @@ class Pool:
         """The child of a session, with the handshake that `hello` repeats where it is new. Raises Ended and Full."""
         return self._using(name, lambda child: child.shake(hello, HANDSHAKE_SECONDS))
 
+    def running(self, name):
+        """The child of a session, where it runs."""
+        child = self._children.get(name)
+        return child if child is not None and child.alive else None
+
     @contextlib.asynccontextmanager
     async def begin(self, name):
         """A new child for a session whose client is about to make the handshake."""

@@ -15,6 +15,10 @@ class Requests:
         self._under_way = set()
 
     async def handle(self, request, answer):
+        if request.method == "GET":
+            # Nothing is waited for that only listens.
+            await self._handle(request, answer)
+            return
         task = asyncio.current_task()
         self._under_way.add(task)
         try:
@@ -36,6 +40,9 @@ class Requests:
         if request.method == "DELETE" and told:
             await self._pool.end(name)
             await answer.empty(204)
+            return
+        if request.method == "GET" and told:
+            await self._stand(name, answer)
             return
         if request.method != "POST":
             await answer.empty(405)
@@ -83,6 +90,20 @@ class Requests:
                 await answer.empty(202)
             else:
                 await self._carry(child, message, answer, held=True)
+
+    async def _stand(self, name, answer):
+        """The stream on which a session's child speaks first. None is started for it, and none is kept awake."""
+        child = self._pool.running(name)
+        standing = child and child.stand()
+        if standing is None:
+            await answer.empty(409 if child else 503)
+            return
+        try:
+            await answer.begin()
+            while (message := await standing.take()) is not None:
+                await answer.event(message)
+        finally:
+            child.unstand()
 
     async def _alone(self, request, message, answer):
         method, number = message.get("method"), message.get("id")

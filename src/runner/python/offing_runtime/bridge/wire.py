@@ -7,7 +7,7 @@ import socket
 LONGEST_HEAD = 64 * 1024
 LONGEST_BODY = 32 * 1024 * 1024
 REASONS = {200: "OK", 202: "Accepted", 204: "No Content", 400: "Bad Request", 404: "Not Found",
-           405: "Method Not Allowed", 413: "Content Too Large", 502: "Bad Gateway", 503: "Service Unavailable"}
+           405: "Method Not Allowed", 409: "Conflict", 413: "Content Too Large", 502: "Bad Gateway", 503: "Service Unavailable"}
 
 
 class Request:
@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
 
 
 class Answer:
-    """The answer to one request: `json`, `empty`, or any number of `event`s."""
+    """The answer to one request: `json`, `empty`, or `begin` and any number of `event`s."""
 
     def __init__(self, connection):
         self._connection = connection
@@ -115,9 +115,15 @@ class Answer:
     async def empty(self, status):
         await self._head(status, "" if status == 204 else "content-length: 0\r\n")
 
+    async def begin(self):
+        """The head of an event stream, before anything is said on it."""
+        await self._stream(b"")
+
     async def event(self, message):
         data = b"event: message\ndata: " + json.dumps(message).encode() + b"\n\n"
-        chunk = b"%x\r\n%b\r\n" % (len(data), data)
+        await self._stream(b"%x\r\n%b\r\n" % (len(data), data))
+
+    async def _stream(self, chunk):
         if self._streaming:
             await self._connection.write(chunk)
         else:

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 
-from . import sdk, sessions
+from . import keyed, sdk, sessions
 from ..entry.kinds import lowlevel_of, versions
 
 PATH = "/mcp"
@@ -29,6 +29,7 @@ def of(kind, server, most):
     except ImportError:
         raise NoHttp(f"mcp {versions()['mcp']} has no streamable HTTP, it came with 1.8") from None
     kept = sdk.prepare(streamable_http_manager)
+    keyed.keep(kind, server)
     low = lowlevel_of(kind, server)
     if kind == "fastmcp" and hasattr(server, "http_app"):
         app = server.http_app(**_known(server.http_app, path=PATH, stateless_http=False, json_response=False))

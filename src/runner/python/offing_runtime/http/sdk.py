@@ -42,7 +42,7 @@ def prepare(module):
     transport = getattr(module, "StreamableHTTPServerTransport", None)
     if transport is not None:
         _contain(transport, managers)
-    _apply()
+    _apply(managers)
     return Kept(managers, hasattr(transport, "terminate"))
 
 
@@ -72,8 +72,20 @@ class Kept:
         return any(session in getattr(manager, "_server_instances", {session}) for manager in self._managers)
 
 
-def _apply():
+def _apply(managers):
     """What a handler sends goes out on the stream of the request that it handles."""
+
+    def open_still(request, session):
+        """A request's id while its stream is open; what comes later goes out on its session's stream that stands."""
+        if request is None:
+            return None
+        for manager in managers:
+            transport = getattr(manager, "_server_instances", {}).get(session)
+            streams = getattr(transport, "_request_streams", None)
+            if streams is not None and request not in streams and str(request) not in streams:
+                return None
+        return request
+
     try:
         from mcp.server.session import ServerSession
         from mcp.shared.message import ServerMessageMetadata
@@ -82,13 +94,20 @@ def _apply():
     try:
         from mcp.server.lowlevel.server import request_ctx
     except ImportError:
-        _relate(ServerSession, ServerMessageMetadata, _proxied)
+
+        def proxied(session):
+            connection = getattr(session, "_connection", None)
+            return open_still(_proxied(session), getattr(connection, "session_id", None))
+
+        _relate(ServerSession, ServerMessageMetadata, proxied)
         return
 
     def handled(session):
         context = request_ctx.get(None)
         # As text, since the SDK 1.x takes the number 0 for none; it looks the stream up by the text.
-        return None if context is None or context.session is not session else str(context.request_id)
+        if context is None or context.session is not session:
+            return None
+        return open_still(str(context.request_id), named.get())
 
     _relate(ServerSession, ServerMessageMetadata, handled)
     logging.getLogger("mcp.server.streamable_http").addFilter(_not_the_end)

@@ -6,11 +6,11 @@ import logging
 import os
 import socket
 
-from . import application
+from . import application, tasks
 from .. import lines, stuck
 from ..failure import Failure
 from ..failure.explain import explain
-from ..entry import factory
+from ..entry import eras, factory
 from ..entry.kinds import has_lifespan, looks_empty, versions
 
 LISTEN_FD = 6
@@ -62,7 +62,9 @@ async def serve(found, channel, config, may_run):
             if self.started and not self.should_exit:
                 why = found.why + (f"; {served.note}" if served.note else "")
                 stuck.over()
-                channel.send({"ready": {"kind": kind, "name": found.name, "why": why, "versions": versions()}})
+                ready = {"kind": kind, "name": found.name, "why": why, "versions": versions()}
+                told = {"eras": eras.of(kind, server, code), "tasks": tasks.has_engine(server)}
+                channel.send({"ready": {**ready, **told}})
 
     web = Server(
         uvicorn.Config(
@@ -81,7 +83,18 @@ async def serve(found, channel, config, may_run):
         if logging.getLogger(chatty).level == logging.NOTSET:
             logging.getLogger(chatty).setLevel(logging.WARNING)
     loop = asyncio.get_running_loop()
-    channel.watch(lambda: loop.call_soon_threadsafe(setattr, web, "should_exit", True))
+
+    async def answer():
+        try:
+            channel.send({"unfinished": await tasks.unfinished(server)})
+        except Exception:
+            # Another version keeps its tasks another way: then nothing is known of any.
+            channel.send({"unfinished": False})
+
+    channel.watch(
+        lambda: loop.call_soon_threadsafe(setattr, web, "should_exit", True),
+        lambda: asyncio.run_coroutine_threadsafe(answer(), loop),
+    )
     try:
         # A copy: whoever serves in its place takes the socket itself.
         await web.serve(sockets=[socket.socket(fileno=os.dup(LISTEN_FD))])

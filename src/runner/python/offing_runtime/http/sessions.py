@@ -109,11 +109,13 @@ class Sessions:
                 await send(message)
 
         token = _named.set(session.name)
-        session.uses += 1
+        # A stream on which only the server speaks is no work: it keeps no session that has rested longest.
+        work = 0 if scope["method"] == "GET" else 1
+        session.uses += work
         try:
             await self._app({**scope, "headers": spoken}, answers.replay(body, receive), sending)
         finally:
-            session.uses -= 1
+            session.uses -= work
             session.used = time.monotonic()
             _named.reset(token)
         return gone
