@@ -11,9 +11,12 @@ import { keysCreate } from "./commands/keys-create.ts";
 import { keysList } from "./commands/keys-list.ts";
 import { keysRevoke } from "./commands/keys-revoke.ts";
 import { logs } from "./commands/logs.ts";
+import { register } from "./commands/register.ts";
 import { requests } from "./commands/requests.ts";
 import { rollback } from "./commands/rollback.ts";
 import { servers } from "./commands/servers.ts";
+import { serversSet } from "./commands/servers-set.ts";
+import { sessions } from "./commands/sessions.ts";
 import { signIn } from "./commands/sign-in.ts";
 import { signOut } from "./commands/sign-out.ts";
 import { tools } from "./commands/tools.ts";
@@ -21,10 +24,13 @@ import { tools } from "./commands/tools.ts";
 /** Every command that is a client of the API, in the order of the help. */
 export const commands: readonly Command[] = [
   deploy,
+  register,
   servers,
+  serversSet,
   builds,
   logs,
   requests,
+  sessions,
   tools,
   call,
   check,

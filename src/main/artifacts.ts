@@ -4,6 +4,7 @@ import type { Services } from "../domain/context.ts";
 import { instanceVariables } from "../domain/variables/environment.ts";
 import { messageOf } from "../lib/log.ts";
 import { type Artifacts, StartError } from "../runner/runner.ts";
+import { hasSessionState } from "../runner/valkey.ts";
 
 /** The runner's door: an artifact's place on this machine, and the plain variables that an instance gets. */
 export function createArtifacts(dataDir: string, services: Services): Artifacts {
@@ -13,7 +14,14 @@ export function createArtifacts(dataDir: string, services: Services): Artifacts 
         locateArtifact(dataDir, target.artifact),
         instanceVariables(services, target).catch(unreadable),
       ]);
-      return { ...place, ...variables };
+      const { organization, server, scope } = target;
+      const stateKeys = services.secrets.derive(`request state of ${organization}/${server}/${scope}`);
+      return {
+        ...place,
+        ...variables,
+        stateKeys: stateKeys.map((key) => key.toString("hex")),
+        keepsState: hasSessionState(place.environment),
+      };
     },
   };
 }

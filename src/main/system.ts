@@ -4,7 +4,6 @@ import { indexHosts, readIndexes } from "../build/install/indexes.ts";
 import { build } from "../build/run.ts";
 import type { BuildLimits } from "../build/services.ts";
 import type { Config } from "../config.ts";
-import { reservedOrganizations } from "../contract/slugs.ts";
 import { auditSigner, checkpointAudit } from "../domain/audit/checkpoint.ts";
 import { createInspector } from "../domain/builds/inspect.ts";
 import { inspectionOf } from "../domain/builds/inspection.ts";
@@ -15,33 +14,26 @@ import { hashKey } from "../domain/keys/secret.ts";
 import { maintain } from "../domain/maintain.ts";
 import { bootstrap } from "../domain/organizations/bootstrap.ts";
 import { createLineWriter } from "../domain/records/write-lines.ts";
-import { createRequestWriter } from "../domain/records/write-requests.ts";
-import { endSession } from "../domain/sessions/end.ts";
-import { createGateway } from "../gateway/handler.ts";
 import { createApi } from "../http/api.ts";
 import type { WebBuild } from "../http/web.ts";
 import { tasks } from "../jobs/tasks.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
-import { openSecret, sealSecret } from "../lib/envelope.ts";
-import { openToken, sealToken } from "../lib/seal.ts";
-import type { Principal } from "../policy/decide.ts";
 import { createLocalRunner, type LocalRunner } from "../runner/local.ts";
-import { createSnapshot } from "../snapshot/state.ts";
-import { openBlobs } from "../store/blobs.ts";
-import { openChanges } from "../store/changes.ts";
 import { openDatabase } from "../store/database.ts";
-import { openJobs } from "../store/jobs.ts";
 import { readKeyring } from "../store/keyring.ts";
-import { openNotices } from "../store/notices.ts";
 import { startPostgres } from "../store/postgres.ts";
 import { joinProcesses } from "../store/processes.ts";
-import pg, { type PoolConfig } from "pg";
+import type { PoolConfig } from "pg";
 import { createGuard } from "../upstream/guard.ts";
 import { createPools } from "../upstream/pool.ts";
 import { createArtifacts } from "./artifacts.ts";
 import { Closing } from "./closing.ts";
-import { listen } from "./listen.ts";
+import { openFront } from "./front.ts";
+import { keyHolder } from "./gateway.ts";
+import { ownListeners } from "./own.ts";
+import { type Elsewhere, openServices, ringOf, withOthers } from "./services.ts";
+import { openValkeys } from "./valkey.ts";
 import { noWeb } from "./web.ts";
 
 export interface SystemOptions {
@@ -104,37 +96,33 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
   if (external === undefined) progress("Starting PostgreSQL…");
   const connection = external ?? closing.add(await startPostgres({ dataDir, cacheDir, log })).connection;
   const database = closing.add(await openDatabase(connection, log));
-  const { db } = database;
   let rejoin = async (): Promise<void> => {};
-  const notices = closing.add(await openNotices(database.connection, log, () => rejoin()));
-  const jobs = closing.add(await openJobs(database.pool, log));
-  const processes = closing.add(await joinProcesses(database, notices, log));
-  rejoin = () => processes.hold();
-  const changes = closing.add(openChanges(db, notices, log));
+  let elsewhere: Elsewhere = async () => {};
   const keyring = readKeyring(join(dataDir, "keyring.json"));
   const signer = auditSigner(keyring.audit.id, keyring.audit.privateKey);
-  const sealing = {
-    current: keyring.sealing.current,
-    keys: new Map(Object.entries(keyring.sealing.keys).map(([id, key]) => [id, Buffer.from(key, "base64")])),
-  };
+  const sealing = ringOf(keyring.sealing);
 
   // Domain
   let publicUrl = config.publicUrl ?? "";
-  const services: Services = {
-    db,
-    changes,
-    notices,
-    jobs,
-    clock,
-    log,
-    blobs: await openBlobs(join(dataDir, "blobs")),
-    snapshot: createSnapshot(() => clock.now()),
-    secrets: {
-      seal: (context, plain) => sealSecret(sealing, context, plain),
-      open: (context, sealed) => openSecret(sealing, context, sealed),
+  // Its port is not known before it listens, and nothing is dialled before that.
+  let own = ownListeners(config, config.port, database.connection);
+  const here = await openServices(
+    {
+      database,
+      dataDir,
+      sealing,
+      clock,
+      log,
+      publicUrl: () => publicUrl,
+      own: () => own,
+      onReconnect: () => rejoin(),
     },
-    publicUrl: () => publicUrl,
-  };
+    closing,
+  );
+  const services = withOthers(here, (xid) => elsewhere(xid));
+  const { jobs } = services;
+  const processes = closing.add(await joinProcesses(database, services.notices, log));
+  rejoin = () => processes.hold();
   const context = (actor: Context["actor"]): Context => ({ ...services, actor });
   await maintain(services, signer);
   await followChanges(services, { requestWindowMs: config.requestWindowMs });
@@ -143,8 +131,9 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
 
   // Runner
   progress("Probing isolation…");
-  const records = closing.add(createRequestWriter(services));
   const lines = closing.add(createLineWriter(services));
+  const [key] = services.secrets.derive("users of Valkey");
+  const valkeys = closing.add(openValkeys({ config, env: options.env, key: key!, log }));
   const runner = closing.add(
     await createLocalRunner({
       artifacts: createArtifacts(dataDir, services),
@@ -155,6 +144,7 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
       memoryMb: config.memoryMb,
       idleStopMs: config.idleStopMs,
       bridgeProcesses: config.bridgeProcesses,
+      valkeys,
       ...(config.isolation === undefined ? {} : { isolation: config.isolation }),
     }),
   );
@@ -162,65 +152,42 @@ async function open(options: SystemOptions, closing: Closing): Promise<System> {
   const shared = runner.isolation.layer === "landlock" && process.getuid?.() === 0;
   chmodSync(dataDir, shared ? 0o711 : 0o700);
 
-  // Gateway
-  const pools = closing.add(createPools());
-  const holderOf = (hash: string): { principal: Principal; key: string } | undefined => {
-    const key = services.snapshot.key(hash);
-    const principal = key && services.snapshot.principal(key.organization, key.principal);
-    return key && principal && { principal, key: key.id };
-  };
-  const { server, port } = await listen(
-    {
-      matches: (path) => gateway.matches(path),
-      gateway: (request, response) => gateway.handle(request, response),
-      rest: (request, response) => api(request, response),
-    },
-    config,
-  );
-  publicUrl ||= `http://${urlHost(config.host)}:${port}`;
-  const gateway = createGateway({
-    snapshot: services.snapshot,
-    tokens: {
-      verify(_token, hash) {
-        const found = holderOf(hash);
-        return found && { principal: found.principal, token: found.key, kind: "api_key" };
-      },
-    },
-    credentials: { headers: () => ({}) },
-    instances: runner,
-    sessions: {
-      seal: (claims) => sealToken(sealing, "session", claims),
-      open: (token) => openToken(sealing, "session", token),
-      end: (session, organization, expiresAt) =>
-        endSession(context({ kind: "system", job: "gateway" }), { organization, session, expiresAt }),
-    },
-    records: { write: (record) => records.push(record) },
-    publicUrl,
-    clock,
-    pools,
-    reserved: new Set(reservedOrganizations),
-  });
+  // Front
+  const pools = closing.add(createPools({ guarded: (of) => services.externals.dispatcher(of) }));
   const api = createApi({
     services,
     signer,
-    verify: (token) => holderOf(hashKey(token)),
+    verify: (token) => keyHolder(services.snapshot, hashKey(token)),
     web: options.web ?? noWeb,
   });
-  closing.add({
-    async close() {
-      server.close();
-      await gateway.close();
-      server.closeAllConnections();
+  let port = config.port;
+  const front = await openFront(
+    {
+      config,
+      services,
+      sealing,
+      runner,
+      pools,
+      log,
+      api,
+      onPort(bound) {
+        port = bound;
+        own = ownListeners(config, port, database.connection);
+        return (publicUrl ||= `http://${urlHost(config.host)}:${port}`);
+      },
+      connection: external ?? null,
+      sealingKeys: keyring.sealing,
     },
-  });
+    closing,
+  );
+  elsewhere = (xid) => front.applied(xid);
 
   // Builds
   const allowed = createAllowedHosts(services);
   const trusted = indexHosts(await readIndexes(options.env));
-  const databaseAt = databaseHost(database.connection);
   const guard = createGuard({
     allow: (organization) => allowed.of(organization),
-    own: () => [{ host: config.host, port }, ...databaseAt],
+    own: () => own,
     trustedHosts: () => trusted,
   });
   const inspector = createInspector({
@@ -276,10 +243,4 @@ function localAddress(host: string): string {
 function urlHost(host: string): string {
   if (["127.0.0.1", "0.0.0.0", "::", "::1"].includes(host)) return "localhost";
   return host.includes(":") ? `[${host}]` : host;
-}
-
-/** The database is ours too: no build and no upstream may be pointed at it. One on a unix socket is out of reach anyway. */
-function databaseHost(connection: PoolConfig): { host: string; port: number }[] {
-  const { host, port } = new pg.Client(connection);
-  return host.startsWith("/") ? [] : [{ host, port }];
 }

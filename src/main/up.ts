@@ -11,7 +11,7 @@ import { deployExample } from "./example.ts";
 import { startSystem, type System } from "./system.ts";
 import { openWeb, type Web } from "./web.ts";
 
-const usage = `usage: ./offing up [--data DIR] [--port N] [--host H] [--url PUBLIC] [--no-example] [--json]
+const usage = `usage: ./offing up [--data DIR] [--port N] [--host H] [--workers N] [--url PUBLIC] [--allow-origin ORIGIN]... [--no-example] [--json]
   Start the program
 `;
 /** SIGTERM ends the program within 10 s; what is not closed by then is cut off. */
@@ -27,7 +27,9 @@ export async function up(argv: readonly string[], env: NodeJS.ProcessEnv): Promi
         data: { type: "string" },
         port: { type: "string" },
         host: { type: "string" },
+        workers: { type: "string" },
         url: { type: "string" },
+        "allow-origin": { type: "string", multiple: true },
         "no-example": { type: "boolean" },
         json: { type: "boolean" },
         help: { type: "boolean", short: "h" },
@@ -52,7 +54,9 @@ export async function up(argv: readonly string[], env: NodeJS.ProcessEnv): Promi
       data: flags.data ?? given.data,
       port: flags.port ?? given.port,
       host: flags.host ?? given.host,
+      workers: flags.workers ?? given.workers,
       publicUrl: flags.url ?? given.publicUrl,
+      allowedOrigins: flags["allow-origin"]?.join(" ") ?? given.allowedOrigins,
     });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -32,6 +32,8 @@ const inputs: Record<string, unknown> = {
   createServiceAccount: { slug: "robot" },
   setGrant: { role: "user" },
   setVariables: { variables: { NAME: "value" } },
+  registerServer: { url: "http://127.0.0.1:1/mcp" },
+  setServer: { virtualSessions: true },
   removeVariables: { names: ["NAME"] },
 };
 

@@ -1,4 +1,4 @@
-import { failed, type Line, line, liveOf, needsRole, passed, type Scene } from "./line.ts";
+import { failed, type Line, line, liveOf, needsRole, notApplicable, passed, type Scene } from "./line.ts";
 
 /** Does the live deployment select what was built last for it? */
 export function checkDeployment(scene: Scene): Promise<Line> {
@@ -7,6 +7,8 @@ export function checkDeployment(scene: Scene): Promise<Line> {
     "hosted",
     "The live deployment selects the artifact of the newest successful build of the default branch",
     () => {
+      if (server.kind !== "hosted")
+        return notApplicable("the server runs elsewhere, so nothing of it is built here");
       const live = liveOf(scene);
       const last = server.lastBuild;
       if (live === undefined) {

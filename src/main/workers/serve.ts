@@ -1,0 +1,114 @@
+import { createServer, type Server } from "node:http";
+import { followChanges } from "../../domain/changes/follow.ts";
+import { systemClock } from "../../lib/clock.ts";
+import type { Log } from "../../lib/log.ts";
+import { connectRunner } from "../../runner/remote.ts";
+import { joinDatabase } from "../../store/database.ts";
+import { joinPostgres } from "../../store/postgres.ts";
+import { createPools } from "../../upstream/pool.ts";
+import { Closing } from "../closing.ts";
+import { openGateway } from "../gateway.ts";
+import { bind, listen } from "../listen.ts";
+import { ownListeners } from "../own.ts";
+import { type Elsewhere, openServices, ringOf, withOthers } from "../services.ts";
+import { enterMeetingPlace, files } from "./meeting-place.ts";
+import type { Order } from "./messages.ts";
+import { createPassOn } from "./pass-on.ts";
+
+/** A gateway process that follows the change log and can serve. */
+export interface Serving {
+  /** Begins to serve the public port. Throws a ListenError. */
+  listen(): Promise<void>;
+  /** Another gateway process came, or went (null). */
+  peer(name: string, file: string | null): void;
+  /** Resolves once a transaction of the change log is applied here; null: all that is committed now. */
+  applied(xid: string | null): Promise<void>;
+  /** Lets what is under way finish for the gateway's drain time, and closes everything. */
+  close(): Promise<void>;
+}
+
+/** Connections of one worker's pool: it writes records and reads changes, nothing else. */
+const CONNECTIONS = 2;
+
+/** Wires one gateway process. What was opened is closed again when a later step fails. */
+export async function serve(order: Order, log: Log, elsewhere: Elsewhere): Promise<Serving> {
+  const closing = new Closing();
+  try {
+    return await open(order, log, elsewhere, closing);
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+}
+
+async function open(order: Order, log: Log, elsewhere: Elsewhere, closing: Closing): Promise<Serving> {
+  const { config, port, publicUrl } = order;
+  const { dataDir } = config;
+  const sealing = ringOf(order.sealing);
+  const place = closing.add(enterMeetingPlace(dataDir));
+  const connection = order.connection ?? joinPostgres(dataDir);
+  const database = closing.add(joinDatabase(connection, log, CONNECTIONS));
+  const own = ownListeners(config, port, database.connection);
+  const here = await openServices(
+    { database, dataDir, sealing, clock: systemClock, log, publicUrl: () => publicUrl, own: () => own },
+    closing,
+  );
+  const services = withOthers(here, elsewhere);
+  await followChanges(services, { requestWindowMs: config.requestWindowMs });
+  const runner = closing.add(await connectRunner(place.at(files.runner)));
+  const pools = closing.add(createPools({ guarded: (of) => services.externals.dispatcher(of) }));
+
+  const addresses = new Map(order.peers.map(([name, file]) => [name, `unix:${place.at(file)}`]));
+  const gateway = openGateway(
+    {
+      config,
+      services,
+      sealing,
+      instances: runner,
+      pools,
+      publicUrl,
+      peers: {
+        self: order.name,
+        address: (holder) => addresses.get(holder),
+        others: () => addresses.keys(),
+      },
+    },
+    closing,
+  );
+  const internal = createServer({ maxHeaderSize: 64 * 1024, keepAliveTimeout: 65_000 }, (req, res) => {
+    gateway.take(req, res);
+  });
+  internal.requestTimeout = 0;
+  await bind(internal, { path: place.at(order.file) });
+  const passOn = createPassOn(place.at(files.api));
+  let server: Server | undefined;
+  closing.add({
+    async close() {
+      server?.close();
+      await gateway.close();
+      server?.closeAllConnections();
+      internal.close();
+      internal.closeAllConnections();
+      passOn.close();
+    },
+  });
+  return {
+    async listen() {
+      ({ server } = await listen(
+        {
+          matches: (path) => gateway.matches(path),
+          gateway: (request, response) => gateway.handle(request, response),
+          rest: (request, response) => passOn.pass(request, response),
+        },
+        { host: config.host, port, reusePort: true },
+      ));
+    },
+    peer(name, file) {
+      const known = addresses.get(name);
+      if (file !== null) addresses.set(name, `unix:${place.at(file)}`);
+      else if (addresses.delete(name)) pools.drop(known!, new Error("The process is gone."));
+    },
+    applied: (xid) => (xid === null ? here.changes.caughtUp() : here.changes.applied(BigInt(xid))),
+    close: () => closing.close(),
+  };
+}
