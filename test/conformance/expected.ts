@@ -1,0 +1,46 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { failed, type Outcome } from "./suite.ts";
+
+/** A check that is known to fail, and why it must. */
+export interface Expected {
+  /** A scenario, or `scenario:check-id`. */
+  readonly entry: string;
+  readonly reason: string;
+}
+
+/**
+ * The expected failures of one run, from `expected/NAME.yml`: a list in the
+ * suite's own form, each line with its reason behind a `#`. Absent: none.
+ */
+export function expectedFailures(name: string): Expected[] {
+  const file = join(import.meta.dirname, "expected", `${name}.yml`);
+  if (!existsSync(file)) return [];
+  return [...readFileSync(file, "utf8").matchAll(/^ {2}- "?([^"#\s]+)"? # (.+)$/gm)].map((match) => ({
+    entry: match[1]!,
+    reason: match[2]!,
+  }));
+}
+
+export interface Verdict {
+  /** `scenario:check-id (what the suite said)`, for each failure that was not expected. */
+  readonly surprises: string[];
+  /** Expected failures that did not occur. */
+  readonly stale: string[];
+}
+
+/** Compares what a run found with what was expected of it. */
+export function judge(outcomes: readonly Outcome[], expected: readonly Expected[]): Verdict {
+  const entries = new Set(expected.map(({ entry }) => entry));
+  const used = new Set<string>();
+  const surprises: string[] = [];
+  for (const outcome of outcomes) {
+    for (const { id, errorMessage } of failed(outcome)) {
+      const hit = [outcome.scenario, `${outcome.scenario}:${id}`].find((entry) => entries.has(entry));
+      if (hit === undefined)
+        surprises.push(`${outcome.scenario}:${id} (${errorMessage ?? "no reason given"})`);
+      else used.add(hit);
+    }
+  }
+  return { surprises, stale: [...entries].filter((entry) => !used.has(entry)) };
+}
