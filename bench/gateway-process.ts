@@ -5,7 +5,7 @@ import { openToken, sealToken } from "../src/lib/seal.ts";
 import type { Principal } from "../src/policy/decide.ts";
 import type { Endpoint } from "../src/snapshot/snapshot.ts";
 
-/** The gateway alone, with doors in memory. argv: upstream socket, own socket, key. */
+/** The gateway alone, with doors in memory. argv: upstream socket, own socket or a port to share, key. */
 const [, , upstream, own, key] = process.argv;
 const endpoint: Endpoint = {
   id: "dep_1",
@@ -26,9 +26,10 @@ const endpoint: Endpoint = {
     serverInfo: { name: "bench", version: "1" },
     capabilities: { tools: {} },
     eras: ["handshake", "stateless"],
-    items: [{ kind: "tool", name: "add", hash: "0".repeat(64), definition: {} }],
+    items: ["add", "stream"].map((name) => ({ kind: "tool", name, hash: "0".repeat(64), definition: {} })),
   },
   eras: ["handshake", "stateless"],
+  virtualSessions: false,
   requestWindowMs: 170_000,
 };
 const principal: Principal = {
@@ -48,7 +49,8 @@ const gateway = createGateway({
     endpoint: (organization, server, deployment) => endpoints.get(`${organization}/${server}@${deployment}`),
     key: () => undefined,
     principal: () => principal,
-    sessionEnded: () => false,
+    session: () => undefined,
+    watch: () => () => {},
   },
   tokens: { verify: (_, sha256) => keys.get(sha256) },
   credentials: { headers: () => ({}) },
@@ -63,12 +65,17 @@ const gateway = createGateway({
   sessions: {
     seal: (claims) => sealToken(ring, "session", claims),
     open: (token) => openToken(ring, "session", token),
-    end: async () => {},
+    seen() {},
+    begin: async () => true,
+    publish: async () => {},
   },
   records: { write: () => void records++ },
   publicUrl: "http://localhost",
 });
-createServer((req, res) => gateway.handle(req, res)).listen(own, () => process.send?.("ready"));
+createServer((req, res) => gateway.handle(req, res)).listen(
+  /^\d+$/.test(own!) ? { host: "127.0.0.1", port: Number(own), reusePort: true } : { path: own! },
+  () => process.send?.("ready"),
+);
 process.on("message", () =>
   process.send?.({ ...process.cpuUsage(), records, rss: process.memoryUsage().rss }),
 );

@@ -9,11 +9,11 @@ export interface Load {
 
 /**
  * Sends the same HTTP/1.1 request over `connections` kept-alive connections to
- * a unix socket until `requests` are answered. Latencies in milliseconds.
+ * a unix socket, or a port of this machine, until `requests` are answered. Latencies in milliseconds.
  * Throws when an answer is not 200.
  */
 export async function load(
-  socket: string,
+  socket: string | number,
   request: { headers: Readonly<Record<string, string>>; path: string; body: string },
   connections: number,
   requests: number,
@@ -33,7 +33,7 @@ export async function load(
   const started = performance.now();
   const worker = () =>
     new Promise<void>((resolve, reject) => {
-      const peer: Socket = connect(socket);
+      const peer: Socket = typeof socket === "number" ? connect(socket, "127.0.0.1") : connect(socket);
       let sentAt = 0;
       let received = "";
       const next = () => {

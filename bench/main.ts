@@ -6,12 +6,13 @@ import { join } from "node:path";
  * Runs the benches, all or the ones named as arguments, each in a process of its
  * own, and prints each figure beside its aim. Sizes come from the environment:
  * BENCH_REQUESTS, BENCH_ROUNDS, BENCH_CONNECTIONS (gateway), BENCH_STARTS
- * (start), BENCH_CALLS (memory).
+ * (start), BENCH_WORKERS (workers), BENCH_CALLS (memory).
  */
 const sections: Readonly<Record<string, string>> = {
   push: "Push to live, a small and a heavy server",
   start: "Cold start of an instance",
   gateway: "What the gateway costs",
+  workers: "What several gateway processes reach",
   memory: "Memory of the gateway",
 };
 

@@ -1,10 +1,10 @@
 import { line } from "./figures.ts";
 import { load } from "./load.ts";
-import { gateway, handshake, socket, stateless, stop, usage } from "./processes.ts";
+import { callsOf, gateway, socket, stop, usage } from "./processes.ts";
 
 /** What the gateway's process holds after its first calls, and how much more after many. */
-const calls = Number(process.env["BENCH_CALLS"] ?? 100_000);
-const first = Math.min(10_000, calls);
+const calls = Number(process.env["BENCH_CALLS"] ?? 1_000_000);
+const first = Math.min(100_000, calls / 10);
 const mib = (bytes: number) => bytes / 1024 / 1024;
 
 const before = await run(first);
@@ -15,8 +15,11 @@ line(`after ${calls} calls`, `${after.toFixed(0)} MiB`);
 line("grown by", `${grown.toFixed(0)} MiB`, { text: "≤ 20 MiB", met: grown <= 20 });
 stop();
 
-/** Half of the calls in each era; the resident memory after them. */
+/** A quarter of the calls in each era and form of answer; the resident memory after them. */
 async function run(count: number): Promise<number> {
-  for (const request of [stateless, handshake]) await load(socket("g"), request, 16, count / 2);
+  for (const tool of ["add", "stream"] as const) {
+    const { stateless, handshake } = callsOf(tool);
+    for (const request of [stateless, handshake]) await load(socket("g"), request, 16, count / 4);
+  }
   return mib((await usage(gateway)).rss!);
 }

@@ -31,40 +31,59 @@ export async function usage(child: ChildProcess): Promise<Usage> {
   return message;
 }
 
-const call = {
-  jsonrpc: "2.0",
-  id: 1,
-  method: "tools/call",
-  params: { name: "add", arguments: { a: 2, b: 3 } },
-};
 const plain = { "content-type": "application/json", accept: "application/json, text/event-stream" };
 const authorized = { ...plain, authorization: `Bearer ${key}` };
-export const stateless = {
-  path: "/acme/bench/mcp",
-  headers: {
-    ...authorized,
-    "mcp-protocol-version": "2026-07-28",
-    "mcp-method": "tools/call",
-    "mcp-name": "add",
-  },
-  body: JSON.stringify({
-    ...call,
-    params: {
-      ...call.params,
-      _meta: {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1" },
-      },
+const sessionId = await session();
+
+/** A request as the bench sends it. */
+export interface Sent {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** The same call in each era, and to the upstream itself. `tool`: "add" is answered with JSON, "stream" with events. */
+export function callsOf(tool: "add" | "stream"): {
+  stateless: Sent;
+  handshake: Sent;
+  bare: Sent;
+  forwarded: Sent;
+} {
+  const call = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "tools/call",
+    params: { name: tool, arguments: { a: 2, b: 3 } },
+  };
+  const body = JSON.stringify(call);
+  const stateless = {
+    path: "/acme/bench/mcp",
+    headers: {
+      ...authorized,
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": "tools/call",
+      "mcp-name": tool,
     },
-  }),
-};
-export const handshake = {
-  path: "/acme/bench/mcp",
-  headers: { ...authorized, "mcp-protocol-version": "2025-11-25", "mcp-session-id": await session() },
-  body: JSON.stringify(call),
-};
-export const bare = { path: "/mcp", headers: plain, body: handshake.body };
+    body: JSON.stringify({
+      ...call,
+      params: {
+        ...call.params,
+        _meta: {
+          "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+          "io.modelcontextprotocol/clientCapabilities": {},
+          "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1" },
+        },
+      },
+    }),
+  };
+  const headers = { ...authorized, "mcp-protocol-version": "2025-11-25", "mcp-session-id": sessionId };
+  return {
+    stateless,
+    handshake: { path: "/acme/bench/mcp", headers, body },
+    bare: { path: "/mcp", headers: plain, body },
+    forwarded: { path: "/mcp", headers: plain, body: stateless.body },
+  };
+}
 
 /** The session id that `initialize` answers with. */
 async function session(): Promise<string> {

@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 
-/** A trivial JSON upstream on a unix socket. argv: own socket. */
+/** A trivial upstream on a unix socket; it answers a call of the tool "stream" with events, any other with JSON. argv: own socket. */
 const answer = JSON.stringify({
   jsonrpc: "2.0",
   id: 1,
@@ -12,8 +12,13 @@ const answer = JSON.stringify({
     isError: false,
   },
 });
-const head = ["content-type", "application/json", "content-length", String(answer.length)];
+const json = ["content-type", "application/json", "content-length", String(answer.length)];
+const events = ["content-type", "text/event-stream", "cache-control", "no-cache, no-transform"];
 createServer((req, res) => {
-  req.resume();
-  req.on("end", () => res.writeHead(200, head).end(answer));
+  let streams = false;
+  req.on("data", (chunk: Buffer) => (streams ||= chunk.includes('"stream"')));
+  req.on("end", () => {
+    if (streams) res.writeHead(200, events).end(`event: message\ndata: ${answer}\n\n`);
+    else res.writeHead(200, json).end(answer);
+  });
 }).listen(process.argv[2], () => process.send?.("ready"));

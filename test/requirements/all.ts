@@ -1,5 +1,29 @@
+import { backgroundTasks } from "./tasks.ts";
+import { bridges } from "./bridges.ts";
+import { guards } from "./guards.ts";
+import { handshakeClient } from "./handshake-client.ts";
+import { handshakeTransports } from "./handshake-transports.ts";
+import { hub } from "./hub.ts";
 import type { Requirement } from "./requirement.ts";
+import { sessions } from "./sessions.ts";
+import { upstreamEras } from "./eras.ts";
+import { virtualSessions } from "./virtual-sessions.ts";
 import { statelessClient } from "./stateless-client.ts";
+import { upstream } from "./upstream.ts";
+import { workers } from "./workers.ts";
 
 /** Every requirement, by area. */
-export const requirements: readonly Requirement[] = [...statelessClient];
+export const requirements: readonly Requirement[] = [
+  ...backgroundTasks,
+  ...guards,
+  ...handshakeClient,
+  ...handshakeTransports,
+  ...hub,
+  ...bridges,
+  ...sessions,
+  ...upstreamEras,
+  ...virtualSessions,
+  ...statelessClient,
+  ...upstream,
+  ...workers,
+];

@@ -73,4 +73,71 @@ export const statelessClient: readonly Requirement[] = [
       test: "test/gateway/request-state.test.ts",
     },
   },
+  {
+    id: "stateless-client.envelope",
+    behaviour:
+      "A request whose envelope or mirrored headers are missing or differ, or whose method does not exist in this revision, is refused with the code and status of the specification.",
+    section: `${transport}#server-validation`,
+    break: {
+      file: "src/mcp/stateless.ts",
+      from: 'disagreesOn("mcp-method", headers, request.method) ??',
+      to: "",
+      test: "test/gateway/refusals.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.unsupported-version",
+    behaviour: "A version that is not spoken here is answered with -32022 and those that are.",
+    section: "2026-07-28 basic/versioning#protocol-version-negotiation",
+    break: {
+      file: "src/mcp/stateless.ts",
+      from: "data: { supported: [...statelessRevisions], requested: revision.slice(0, 40) },",
+      to: "",
+      test: "test/gateway/refusals.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.disconnect-cancels",
+    behaviour: "A client that closes its stream cancels its request, and no other.",
+    section: `${transport}#cancellation`,
+    break: {
+      file: "src/gateway/cells/stateless.ts",
+      from: "cancelOnLeave: true",
+      to: "cancelOnLeave: false",
+      test: "test/gateway/streams.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.lists-private",
+    behaviour: "Lists behind the gate carry cacheScope private and the server's ttlMs.",
+    section: "2026-07-28 server/utilities/caching",
+    break: {
+      file: "src/mcp/caching.ts",
+      from: 'cacheScope: "private"',
+      to: 'cacheScope: result["cacheScope"]',
+      test: "test/gateway/stateless-answers.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.discover",
+    behaviour: "server/discover announces the versions that the gateway speaks, with caching hints.",
+    section: "2026-07-28 server/discover",
+    break: {
+      file: "src/gateway/cells/stateless.ts",
+      from: "supportedVersions: [...statelessRevisions]",
+      to: "",
+      test: "test/gateway/stateless-answers.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.own-stream",
+    behaviour: "Progress and log messages travel on their own request's stream only, without event ids.",
+    section: `${transport}#receiving-messages`,
+    break: {
+      file: "src/gateway/cells/stateless-relay.ts",
+      from: "return this.#relay.data(looked ? this.#rewritten(whole) : whole);",
+      to: "return this.#relay.data(looked ? whole : whole.subarray(0, 0));",
+      test: "test/gateway/stateless-answers.test.ts",
+    },
+  },
 ];

@@ -1,0 +1,305 @@
+import type { Requirement } from "./requirement.ts";
+
+const call = "src/gateway/bridge/bridged-call.ts";
+const questions = "src/gateway/bridge/open-questions.ts";
+const session = "src/gateway/bridge/handshake-call.ts";
+const onStateless = "src/gateway/cells/handshake-on-stateless.ts";
+const onHandshake = "src/gateway/cells/stateless-on-handshake.ts";
+const parked = "test/gateway/parked.test.ts";
+const life = "test/gateway/parked-life.test.ts";
+const words = "test/gateway/bridge-handshake.test.ts";
+const processes = "test/gateway/bridge-processes.test.ts";
+const asking = "test/gateway/server-requests.test.ts";
+
+/** A client of one era at a server of the other. */
+export const bridges: readonly Requirement[] = [
+  {
+    id: "bridges.parked",
+    behaviour:
+      "What a handshake server asks while it answers a stateless client becomes input_required; the retry goes on with the same call.",
+    section: "2026-07-28 basic/patterns/mrtr",
+    break: { file: call, from: 'this.#tell({ jsonrpc: "2.0", id, result });', to: "", test: parked },
+  },
+  {
+    id: "bridges.rounds",
+    behaviour: "What a server asks at once is asked together, what it asks later in a next round.",
+    section: "2026-07-28 basic/patterns/mrtr#inputrequests",
+    break: {
+      file: questions,
+      from: "return Object.fromEntries([...this.#open].map(([key, { request }]) => [key, request]));",
+      to: "return Object.fromEntries([...this.#open].slice(0, 1).map(([key, { request }]) => [key, request]));",
+      test: parked,
+    },
+  },
+  {
+    id: "bridges.present-stream",
+    behaviour:
+      "Progress and log messages travel on the stream of the request that is present, under its own token.",
+    section: "2026-07-28 basic/patterns/progress",
+    break: {
+      file: call,
+      from: "passed = { ...message, params: { ...params, progressToken: token } };",
+      to: "passed = message;",
+      test: parked,
+    },
+  },
+  {
+    id: "bridges.exact-numbers",
+    behaviour: "Translation keeps every digit of a number.",
+    section: "2026-07-28 basic",
+    break: {
+      file: "src/mcp/lossless.ts",
+      from: "if (!isLossy(text)) return JSON.parse(text);",
+      to: 'if (text !== "") return JSON.parse(text);',
+      test: parked,
+    },
+  },
+  {
+    id: "bridges.missing-responses",
+    behaviour: "What a retry lacks, or has in another form, is asked for again.",
+    section: "2026-07-28 basic/patterns/mrtr#error-handling",
+    break: {
+      file: questions,
+      from: "if (question === undefined || !isAnswerTo(question.request.method, response)) continue;",
+      to: "if (question === undefined) continue;",
+      test: parked,
+    },
+  },
+  {
+    id: "bridges.state-once",
+    behaviour: "A state that names a call that waits is good for one retry.",
+    section: "2026-07-28 basic/patterns/mrtr#server-requirements-basic-workflow",
+    break: {
+      file: call,
+      from: "if (this.#present !== undefined || round !== this.#rounds) throw usedTwice();",
+      to: "if (round > this.#rounds) throw usedTwice();",
+      test: parked,
+    },
+  },
+  {
+    id: "bridges.state-bound",
+    behaviour: "A state is refused in the hands of another, for another request, and when it was changed.",
+    section: "2026-07-28 basic/patterns/mrtr#server-requirements-basic-workflow",
+    break: {
+      file: "src/gateway/request-state.ts",
+      from: "if (claims[name] !== value) throw refused(`sealed for another ${name}`);",
+      to: "void value;",
+      test: parked,
+    },
+  },
+  {
+    id: "bridges.dead-holder",
+    behaviour: "When the process that held a call is gone, its client is told to call again.",
+    section: "2026-07-28 basic/patterns/mrtr",
+    break: {
+      file: onHandshake,
+      from: 'if (!(call instanceof BridgedCall)) throw over("no such call");',
+      to: "if (!(call instanceof BridgedCall)) return;",
+      test: parked,
+    },
+  },
+  {
+    id: "bridges.expiry",
+    behaviour: "A call that waits outlives the request that it was asked in, and expires.",
+    section: "2026-07-28 basic/patterns/mrtr",
+    break: {
+      file: call,
+      from: "this.#expiresAt = sweeper.now() + services.limits.personMs;",
+      to: "",
+      test: life,
+    },
+  },
+  {
+    id: "bridges.window-rests",
+    behaviour: "Waiting for a person does not use up the request window.",
+    section: "2025-11-25 basic/lifecycle#timeouts",
+    break: { file: call, from: "this.#call?.rest();", to: "", test: life },
+  },
+  {
+    id: "bridges.answer-kept",
+    behaviour: "What a server answers while its client is away is given to the client that comes back.",
+    section: "2026-07-28 basic/patterns/mrtr",
+    break: {
+      file: call,
+      from: "if (this.#outcome !== undefined) return this.#deliver(this.#outcome);",
+      to: "",
+      test: life,
+    },
+  },
+  {
+    id: "bridges.parked-bounded",
+    behaviour: "Calls that wait are bounded for each principal.",
+    section: "2026-07-28 basic/patterns/mrtr",
+    break: {
+      file: "src/gateway/bridge/parked.ts",
+      from: "const PER_OWNER = 32;",
+      to: "const PER_OWNER = 33;",
+      test: life,
+    },
+  },
+  {
+    id: "bridges.leaving",
+    behaviour: "A stateless client that leaves cancels its call at the handshake server by notification.",
+    section: "2026-07-28 basic/patterns/cancellation",
+    break: { file: call, from: 'void this.cancel("The client left.");', to: "", test: life },
+  },
+  {
+    id: "bridges.undeclared",
+    behaviour: "A server is refused what the client did not declare, and may go on without it.",
+    section: "2026-07-28 basic/patterns/mrtr#server-requirements-basic-workflow",
+    break: {
+      file: call,
+      from: "return refuse(codes.methodNotFound, `The client has not declared what ${method} needs.`);",
+      to: "",
+      test: life,
+    },
+  },
+  {
+    id: "bridges.missing-capability",
+    behaviour: "A call that fails for want of a capability says so with -32021 and which one.",
+    section: "2026-07-28 basic#capabilities",
+    break: {
+      file: "src/gateway/bridge/outcome.ts",
+      from: "if (refused !== undefined && isFailure(response)) {",
+      to: "if (refused === response) {",
+      test: life,
+    },
+  },
+  {
+    id: "bridges.initialize",
+    behaviour: "A session at a stateless server is opened from its manifest, without asking it.",
+    section: "2025-11-25 basic/lifecycle#initialization",
+    break: {
+      file: onStateless,
+      from: "const result = initializeResult(endpoint.manifest, revision);",
+      to: "const result = {};",
+      test: words,
+    },
+  },
+  {
+    id: "bridges.envelope",
+    behaviour: "A handshake client's request goes up with the envelope and the headers of the stateless era.",
+    section: "2026-07-28 basic/transports/streamable-http#request-metadata",
+    break: {
+      file: onStateless,
+      from: "if (tool !== undefined) headers.push(...parameterHeaders(tool.definition, params));",
+      to: "",
+      test: words,
+    },
+  },
+  {
+    id: "bridges.log-level",
+    behaviour: "A session's log level goes up with each of its requests.",
+    section: "2026-07-28 server/utilities/logging",
+    break: {
+      file: onStateless,
+      from: "level: logs ? level : undefined,",
+      to: "level: undefined,",
+      test: words,
+    },
+  },
+  {
+    id: "bridges.errors",
+    behaviour: "Errors of a stateless server are told in the codes and words of the session's revision.",
+    section: "2025-11-25 server/resources#error-handling",
+    break: {
+      file: session,
+      from: 'return this.#respond({ jsonrpc: "2.0", id, error: handshakeError(this.#request, error) });',
+      to: 'return this.#respond({ jsonrpc: "2.0", id, error });',
+      test: words,
+    },
+  },
+  {
+    id: "bridges.server-requests",
+    behaviour:
+      "What a stateless server needs is asked of the client in requests on the stream of its call, and goes up with the retry.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: { file: session, from: "this.#state = requestState;", to: "", test: asking },
+  },
+  {
+    id: "bridges.rounds-bounded",
+    behaviour: "A stateless server may ask its client 16 times in one call, and no more.",
+    section: "2026-07-28 basic/patterns/mrtr",
+    break: { file: session, from: "const ROUNDS = 16;", to: "const ROUNDS = 17;", test: asking },
+  },
+  {
+    id: "bridges.undeclared-session",
+    behaviour:
+      "A client is asked for nothing that its session did not declare or its revision does not know.",
+    section: "2025-11-25 client/elicitation#capabilities",
+    break: { file: session, from: "if (needed !== undefined) {", to: "if (needed === null) {", test: asking },
+  },
+  {
+    id: "bridges.answers-bound",
+    behaviour: "An answer is taken once, from the session that was asked.",
+    section: "2025-11-25 basic/security_best_practices#session-hijacking",
+    break: {
+      file: "src/gateway/bridge/questions.ts",
+      from: "if (open === undefined || open.session !== session) return false;",
+      to: "if (open === undefined) return false;",
+      test: asking,
+    },
+  },
+  {
+    id: "bridges.person-bounded",
+    behaviour: "A person is waited for beyond the request window, and not without end.",
+    section: "2025-11-25 basic/lifecycle#timeouts",
+    break: {
+      file: session,
+      from: "this.#expiresAt = now + this.#bridge.services.limits.personMs;",
+      to: "",
+      test: asking,
+    },
+  },
+  {
+    id: "bridges.cancel-by-notification",
+    behaviour: "A handshake client's notification cancels its call at a stateless server.",
+    section: "2025-11-25 basic/utilities/cancellation",
+    break: { file: session, from: "this.#call?.abort(reason);", to: "", test: asking },
+  },
+  {
+    id: "bridges.leaving-is-not-cancel",
+    behaviour: "A handshake client that leaves cancels nothing at a stateless server.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: session,
+      from: "// Its answer is held for a client that comes back (2025-11-25, basic/transports).",
+      to: 'this.cancel("left");',
+      test: asking,
+    },
+  },
+  {
+    id: "bridges.retry-anywhere",
+    behaviour: "Any gateway process takes a retry, and hands it to the one that holds the call.",
+    section: "2026-07-28 basic/patterns/mrtr",
+    break: {
+      file: onHandshake,
+      from: "if (state.holder !== services.peers.self) {",
+      to: "if (state.holder === undefined) {",
+      test: processes,
+    },
+  },
+  {
+    id: "bridges.holder-gone",
+    behaviour: "A retry whose holder is gone is told to call again.",
+    section: "2026-07-28 basic/patterns/mrtr",
+    break: { file: onHandshake, from: 'throw over("the holder is gone");', to: "return;", test: processes },
+  },
+  {
+    id: "bridges.answer-anywhere",
+    behaviour: "Any gateway process takes a handshake client's answer, and hands it to the one that asked.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: onStateless,
+      from: "if (holder !== services.peers.self) {",
+      to: 'if (holder === "") {',
+      test: processes,
+    },
+  },
+  {
+    id: "bridges.cancel-anywhere",
+    behaviour: "A handshake client's cancellation reaches its call in whatever gateway process.",
+    section: "2025-11-25 basic/utilities/cancellation",
+    break: { file: onStateless, from: "else if (!here) tellOthers(x, services);", to: "", test: processes },
+  },
+];

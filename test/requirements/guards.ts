@@ -1,0 +1,172 @@
+import type { Requirement } from "./requirement.ts";
+
+/** Of pages as clients, and of limits. */
+export const guards: readonly Requirement[] = [
+  {
+    id: "guards.browser",
+    behaviour: "A page in a real browser calls an endpoint in both eras, and reads refusals.",
+    section: "Fetch, 3.3 CORS protocol",
+    break: {
+      file: "src/gateway/browsers.ts",
+      from: '  "mcp-method",',
+      to: '  "mcp-methods",',
+      test: "test/web/mcp-client.test.ts",
+    },
+  },
+  {
+    id: "guards.preflight",
+    behaviour: "A preflight is answered without a key, and lets every header of the protocol pass.",
+    section: "Fetch, 3.3 CORS protocol",
+    break: {
+      file: "src/gateway/browsers.ts",
+      from: '  "last-event-id",',
+      to: '  "last-event",',
+      test: "test/gateway/cors.test.ts",
+    },
+  },
+  {
+    id: "guards.preflight-bounded",
+    behaviour: "A preflight lets no other header pass, and says nothing of what stands at a path.",
+    section: "Fetch, 3.3 CORS protocol",
+    break: {
+      file: "src/gateway/browsers.ts",
+      from: ".filter((name) => sendable.has(name) || parameter.test(name));",
+      to: ".filter((name) => name.length > 0);",
+      test: "test/gateway/cors.test.ts",
+    },
+  },
+  {
+    id: "guards.foreign-origin",
+    behaviour: "What a page of a foreign origin sends is 403.",
+    section: "2025-11-25 basic/transports#security-warning",
+    break: {
+      file: "src/gateway/browsers.ts",
+      from: "return URL.canParse(origin) && this.#own(new URL(origin).hostname);",
+      to: "return URL.canParse(origin);",
+      test: "test/gateway/cors.test.ts",
+    },
+  },
+  {
+    id: "guards.allowed-origins",
+    behaviour: "Origins that whoever runs the program let in may be clients.",
+    section: "2025-11-25 basic/transports#security-warning",
+    break: {
+      file: "src/gateway/browsers.ts",
+      from: 'if (this.#allowed.has("*") || this.#allowed.has(origin)) return true;',
+      to: 'if (this.#allowed.has("*")) return true;',
+      test: "test/gateway/cors.test.ts",
+    },
+  },
+  {
+    id: "guards.readable-errors",
+    behaviour: "A page may read every refusal and the headers that it needs.",
+    section: "Fetch, 3.3 CORS protocol",
+    break: {
+      file: "src/gateway/browsers.ts",
+      from: 'res.setHeader("access-control-expose-headers", exposed);',
+      to: "void exposed;",
+      test: "test/gateway/cors.test.ts",
+    },
+  },
+  {
+    id: "guards.readable-streams",
+    behaviour: "A page may read event streams, and nobody on the way buffers them.",
+    section: "Fetch, 3.3 CORS protocol",
+    break: {
+      file: "src/gateway/relay.ts",
+      from: '    "x-accel-buffering": "no",',
+      to: '    "x-accel-buffering": "yes",',
+      test: "test/gateway/cors.test.ts",
+    },
+  },
+  {
+    id: "guards.requests-most",
+    behaviour:
+      "A caller has so many requests under way at a time; one more is 429 with Retry-After and names the limit.",
+    section: "explicit limits",
+    break: {
+      file: "src/gateway/tally.ts",
+      from: "if (tally.requests >= most) {",
+      to: "if (tally.requests > most) {",
+      test: "test/gateway/guards.test.ts",
+    },
+  },
+  {
+    id: "guards.streams-most",
+    behaviour: "A caller has so many standing streams at a time, which are not counted as requests.",
+    section: "explicit limits",
+    break: {
+      file: "src/gateway/tally.ts",
+      from: "    tally.requests--;",
+      to: "    void tally;",
+      test: "test/gateway/guards.test.ts",
+    },
+  },
+  {
+    id: "guards.body",
+    behaviour: "A body that is too large is 413, one that comes too slowly 408.",
+    section: "explicit limits",
+    break: {
+      file: "src/gateway/body.ts",
+      from: 'new Refusal("limit", 408, `The request\'s body did not arrive within ${bodyTimeoutMs} ms.`, {',
+      to: 'new Refusal("limit", 400, `The request\'s body did not arrive within ${bodyTimeoutMs} ms.`, {',
+      test: "test/gateway/guards.test.ts",
+    },
+  },
+  {
+    id: "guards.depth",
+    behaviour: "JSON that nests too deeply is refused.",
+    section: "explicit limits",
+    break: {
+      file: "src/mcp/envelope.ts",
+      from: "if (++depth > limit) return -1;",
+      to: "depth++;",
+      test: "test/gateway/guards.test.ts",
+    },
+  },
+  {
+    id: "guards.headers",
+    behaviour: "Headers that are too large are 431, and what is no HTTP is 400, as JSON.",
+    section: "explicit limits",
+    break: {
+      file: "src/main/listen.ts",
+      from: 'server.on("clientError", answerClientError);',
+      to: "void answerClientError;",
+      test: "test/gateway/guards.test.ts",
+    },
+  },
+  {
+    id: "guards.drain",
+    behaviour:
+      "While the program stops, what is under way ends as it should, what stands ends normally, and what is new is 503 with Retry-After.",
+    section: "drain on shutdown",
+    break: {
+      file: "src/gateway/handler.ts",
+      from: "if (closing) throw stopping();",
+      to: "void stopping;",
+      test: "test/gateway/guards.test.ts",
+    },
+  },
+  {
+    id: "guards.rebinding",
+    behaviour: "A local address is served under local names only.",
+    section: "2025-11-25 basic/transports#security-warning",
+    break: {
+      file: "src/gateway/browsers.ts",
+      from: "if (!this.#local || host === this.#lastHost) return;",
+      to: "return;",
+      test: "test/gateway/guards.test.ts",
+    },
+  },
+  {
+    id: "guards.subscriptions-most",
+    behaviour: "A session is subscribed to 256 resources at most.",
+    section: "explicit limits",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "if (held.length < SUBSCRIPTIONS_MOST || held.includes(String(uri))) return;",
+      to: "if (held.length >= 0) return;",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+];

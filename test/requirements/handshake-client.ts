@@ -1,0 +1,350 @@
+import type { Requirement } from "./requirement.ts";
+
+/** What a client of the handshake revisions can rely on. */
+export const handshakeClient: readonly Requirement[] = [
+  {
+    id: "handshake-client.prompt-answer",
+    behaviour: "A response that is all of the answer passes as it came: JSON, or one event without an id.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/streams/first-event.ts",
+      from: 'if (kind !== undefined) return kind === "response";',
+      to: "if (kind !== undefined) return false;",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.event-ids",
+    behaviour: "Events of an answer have ids that are unique within the session and name their stream.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/stream.ts",
+      from: "id: `${this.name}.${this.#seq}`",
+      to: "id: `${this.name}.1`",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.priming",
+    behaviour:
+      "A stream for a client of 2025-11-25 begins with an event of an id, without data, and with `retry`.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/streams/stream.ts",
+      from: "if (prime) out.prime",
+      to: "if (!prime) out.prime",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.slow-answer",
+    behaviour: "An answer that takes long becomes a stream that its client can come back to.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/streams/reply.ts",
+      from: "&& takesEvents(this.#x)) this.waitAnyway();",
+      to: "&& !takesEvents(this.#x)) this.waitAnyway();",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.resume",
+    behaviour:
+      "A GET with Last-Event-ID goes on with that event's stream: what was missed, what is still to come, and the end.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/stream.ts",
+      from: "if (event.seq > seq) out.send(",
+      to: "if (event.seq > seq + 1) out.send(",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.disconnect-keeps",
+    behaviour: "A client that is disconnected has cancelled nothing.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/cells/handshake.ts",
+      from: "cancelOnLeave: false",
+      to: "cancelOnLeave: true",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.own-stream",
+    behaviour: "A resumed stream never carries a message of another one.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/streams.ts",
+      from: "const stream = this.#streams.get(`${holder}.${name}`);",
+      to: "const stream = [...this.#streams.values()].at(-1);",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.resume-own-session",
+    behaviour: "An event of one session resumes nothing in another.",
+    section: "2025-11-25 basic/transports#session-management",
+    break: {
+      file: "src/gateway/streams/streams.ts",
+      from: "return stream?.session === session ? stream : undefined;",
+      to: "return stream;",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.resume-lost",
+    behaviour:
+      "A stream that is not held any more ends its request with one clear error, and not the session.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "if (at.request === null) return refusal;",
+      to: "if (at.request !== null) return refusal;",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.replay-bounded",
+    behaviour: "What is held for a client that may come back is bounded; notifications are given up first.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/streams.ts",
+      from: "if (events > replayEvents || stream.bytes > replayBytes) return true;",
+      to: "if (stream.bytes > replayBytes) return true;",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.resume-sdk",
+    behaviour: "A call of a real client survives the loss of its connection.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "stream.resume(new EventStream(x, streams, stream), at.seq);",
+      to: "x.answerEmpty(204);",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.resume-anywhere",
+    behaviour: "A stream is resumed through any process: its holder answers.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "if (at.holder !== peers.self && ",
+      to: "if (at.holder === peers.self && ",
+      test: "test/gateway/holders.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.resume-holder-gone",
+    behaviour: "A stream whose holder is gone ends its request with one clear error.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "x.id = at.request;",
+      to: "x.id = null;",
+      test: "test/gateway/holders.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.upstream-polling",
+    behaviour: "An upstream that lets a stream go before its response is asked to go on with it.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/streams/ask-again.ts",
+      from: 'list.push("accept", "text/event-stream", "last-event-id", this.#lastEventId);',
+      to: 'list.push("accept", "text/event-stream");',
+      test: "test/gateway/streams.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.upstream-polling-sdk",
+    behaviour: "A real server that polls in this way serves clients behind the gate.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/forward.ts",
+      from: "if (this.#asksAgain()) return;",
+      to: "this.#asksAgain();",
+      test: "test/gateway/polling.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.upstream-unanswered",
+    behaviour: "An event stream that ends without a response is an error, and no complete call.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/relay.ts",
+      from: "if (!this.#counter.answered && x.id !== null) {",
+      to: "if (!this.#counter.answered && x.id === null) {",
+      test: "test/gateway/streams.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.get-stream",
+    behaviour: "A GET within a session opens the stream on which the server speaks first.",
+    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: 'if (typeof last !== "string" || last === "") return services.hub.stand(turn, session);',
+      to: 'if (typeof last !== "string" || last === "") return x.answerEmpty(405);',
+      test: "test/gateway/get-stream.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.one-standing-stream",
+    behaviour: "A session has one standing stream in a process; a second takes its place.",
+    section: "2025-11-25 basic/transports#multiple-connections",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "if (before !== undefined) this.#end(before);",
+      to: "void before;",
+      test: "test/gateway/get-stream.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.get-refused",
+    behaviour: "A GET needs a session, a revision that is served, and a client that reads event streams.",
+    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "  judgeRevision(x);",
+      to: "  void judgeRevision;",
+      test: "test/gateway/get-stream.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.keep-alive",
+    behaviour: "A stream on which nothing happens carries comments.",
+    section: "WHATWG HTML 9.2.7",
+    break: {
+      file: "src/gateway/streams/streams.ts",
+      from: "out.comment();",
+      to: "void out;",
+      test: "test/gateway/get-stream.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.delete",
+    behaviour: "A DELETE ends its session, which is unknown from then on.",
+    section: "2025-11-25 basic/transports#session-management",
+    break: {
+      file: "src/gateway/conversation.ts",
+      from: "await book.end(turn, session);",
+      to: "void book;",
+      test: "test/gateway/get-stream.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.streams-leak-nothing",
+    behaviour:
+      "Streams that are opened, lost, resumed and left leave no exchange, socket, timer or memory behind.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/streams.ts",
+      from: "this.#open.remove(out);",
+      to: "void out;",
+      test: "test/gateway/leaks.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.session-missing",
+    behaviour: "A request without a session id is refused with 400.",
+    section: "2025-11-25 basic/transports#session-management",
+    break: {
+      file: "src/gateway/session.ts",
+      from: 'if (typeof token !== "string") {',
+      to: 'if (token === "missing") {',
+      test: "test/gateway/handshake-client.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.session-unknown",
+    behaviour: "A request of an unknown or ended session is answered 404.",
+    section: "2025-11-25 basic/transports#session-management",
+    break: {
+      file: "src/gateway/session.ts",
+      from: 'return new Refusal("session", 404, "This session is not known',
+      to: 'return new Refusal("session", 400, "This session is not known',
+      test: "test/gateway/handshake-client.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.session-bound",
+    behaviour: "A session is its principal's alone.",
+    section: "2025-11-25 basic/security_best_practices#session-hijacking",
+    break: {
+      file: "src/gateway/session.ts",
+      from: 'if (claims.principal !== principalId(principal)) throw ended("of another principal");',
+      to: "void principalId(principal);",
+      test: "test/gateway/handshake-client.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.version-absent",
+    behaviour: "A request without a version header is taken for one of 2025-03-26.",
+    section: "2025-11-25 basic/transports#protocol-version-header",
+    break: {
+      file: "src/gateway/envelope.ts",
+      from: 'const spoken = x.req.headers["mcp-protocol-version"] ?? unnamedHandshake;',
+      to: 'const spoken = x.req.headers["mcp-protocol-version"] ?? "";',
+      test: "test/gateway/handshake-client.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.version-unsupported",
+    behaviour: "A version that is not served is refused with 400.",
+    section: "2025-11-25 basic/transports#protocol-version-header",
+    break: {
+      file: "src/gateway/envelope.ts",
+      from: 'if (typeof spoken !== "string" || !isHandshakeRevision(spoken)) {',
+      to: 'if (typeof spoken !== "string") {',
+      test: "test/gateway/handshake-client.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.notes-accepted",
+    behaviour: "Notifications and responses are accepted with 202 and no body.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/relay.ts",
+      from: "x.answerEmpty(this.#status === 200 ? 200 : 202);",
+      to: "x.answerEmpty(204);",
+      test: "test/gateway/handshake-client.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.cancelled",
+    behaviour: "A cancellation reaches the request that it names.",
+    section: "2025-11-25 basic/utilities/cancellation",
+    break: {
+      file: "src/gateway/conversation.ts",
+      from: "return this.#handshake.note(turn, session!);",
+      to: "return turn.x.answerEmpty(202);",
+      test: "test/gateway/handshake-client.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.slow-reader",
+    behaviour: "A client that does not read its stream is cut off, and may come back.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/event-stream.ts",
+      from: "res.writableLength > messageBytes + replayBytes",
+      to: "res.writableLength > Infinity",
+      test: "test/gateway/resume.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.upstream-let-go",
+    behaviour: "An upstream that holds a stream open after its response is let go.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/forward.ts",
+      from: "if (this.#ticksAnswered < 2) return;",
+      to: "if (this.#ticksAnswered > 0) return;",
+      test: "test/gateway/streams.test.ts",
+    },
+  },
+];

@@ -1,0 +1,149 @@
+import type { Requirement } from "./requirement.ts";
+
+/** What a client of the older ways to send can rely on: HTTP+SSE, and batches. */
+export const handshakeTransports: readonly Requirement[] = [
+  {
+    id: "handshake-client.http-sse",
+    behaviour: "Clients of HTTP+SSE are served as well as any other.",
+    section: "2024-11-05 basic/transports#http-with-sse",
+    break: {
+      file: "src/gateway/streams/inner.ts",
+      from: 'if (data !== "" && !this.#receiver.message(data, this)) this.#flowing = false;',
+      to: 'if (data === "") this.#flowing = false;',
+      test: "test/gateway/http-sse.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.http-sse-endpoint",
+    behaviour: "The first event of HTTP+SSE tells where messages are posted.",
+    section: "2024-11-05 basic/transports#http-with-sse",
+    break: {
+      file: "src/gateway/streams/http-sse.ts",
+      from: 'this.#out.sendAs("endpoint", posts);',
+      to: 'this.#out.sendAs("message", posts);',
+      test: "test/gateway/http-sse.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.http-sse-end",
+    behaviour: "The end of an HTTP+SSE stream is the end of its session.",
+    section: "2024-11-05 basic/transports#http-with-sse",
+    break: {
+      file: "src/gateway/streams/http-sse.ts",
+      from: "this.#onClosed();",
+      to: "void this.#onClosed;",
+      test: "test/gateway/http-sse.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.http-sse-refused",
+    behaviour:
+      "A refusal is told on the HTTP+SSE stream under its request's id, or at once where there is none.",
+    section: "2024-11-05 basic/transports#http-with-sse",
+    break: {
+      file: "src/gateway/streams/http-sse.ts",
+      from: "res.status >= 400 && inner.id === null)",
+      to: "res.status >= 600 && inner.id === null)",
+      test: "test/gateway/http-sse.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.http-sse-bound",
+    behaviour: "Nobody but who opened an HTTP+SSE stream posts to it.",
+    section: "2025-11-25 basic/security_best_practices#session-hijacking",
+    break: {
+      file: "src/gateway/streams/http-sse.ts",
+      from: "if (line === undefined || !line.isOf(turn)) throw",
+      to: "if (line === undefined) throw",
+      test: "test/gateway/http-sse.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.http-sse-anywhere",
+    behaviour: "A message for an HTTP+SSE stream may be posted to any process.",
+    section: "2024-11-05 basic/transports#http-with-sse",
+    break: {
+      file: "src/gateway/streams/http-sse.ts",
+      from: 'if (handOver(x, this.#services, holder, () => unknown("the holder is gone"))) return;',
+      to: "void handOver;",
+      test: "test/gateway/holders.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.batch",
+    behaviour: "A batch of 2025-03-26 is carried message by message, and answered with a JSON array.",
+    section: "2025-03-26 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/streams/batch.ts",
+      from: '`[${this.#answers.join(",")}]`',
+      to: '`${this.#answers.join(",")}`',
+      test: "test/gateway/batches.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.batch-judged",
+    behaviour: "Each message of a batch is authorized by itself.",
+    section: "2025-03-26 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/handler.ts",
+      from: 'if ("request" in envelope) authorize(',
+      to: 'if ("request" in envelope && !x.inner) authorize(',
+      test: "test/gateway/batches.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.batch-stream",
+    behaviour: "A batch before whose responses something comes is answered with an event stream.",
+    section: "2025-03-26 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/streams/batch.ts",
+      from: "if (call) this.#begin();",
+      to: "if (!call) this.#begin();",
+      test: "test/gateway/batches.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.batch-notes",
+    behaviour: "A batch of notifications and responses is accepted with 202.",
+    section: "2025-03-26 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/streams/batch.ts",
+      from: "x.answerEmpty(202);",
+      to: "x.answerEmpty(200);",
+      test: "test/gateway/batches.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.batch-refused",
+    behaviour: "A batch that is empty, too large, initializes or uses an id twice is refused whole.",
+    section: "2025-03-26 basic/lifecycle#initialization",
+    break: {
+      file: "src/gateway/streams/batch.ts",
+      from: 'if (ids.has(value["id"])) throw',
+      to: "if (ids.has(ids)) throw",
+      test: "test/gateway/batches.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.batch-revision",
+    behaviour: "Batches are of 2025-03-26 and of no other revision.",
+    section: "2025-06-18 changelog",
+    break: {
+      file: "src/gateway/streams/batch.ts",
+      from: "if (version === undefined || version === unnamedHandshake",
+      to: "if (version !== null || version === unnamedHandshake",
+      test: "test/gateway/batches.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.http-sse-bounded",
+    behaviour: "An answer that is too large for an HTTP+SSE stream is an error for its request alone.",
+    section: "2024-11-05 basic/transports#http-with-sse",
+    break: {
+      file: "src/gateway/streams/inner.ts",
+      from: "if (!(error instanceof SseTooLarge)) throw error;",
+      to: "if (error !== undefined) throw error;",
+      test: "test/gateway/http-sse.test.ts",
+    },
+  },
+];

@@ -1,0 +1,426 @@
+import type { Requirement } from "./requirement.ts";
+
+/** Of standing streams, of lists that stay true, and of updates of resources. */
+export const hub: readonly Requirement[] = [
+  {
+    id: "hub.listen-updates",
+    behaviour:
+      "A stateless client that listens is told of updates of the resources it named and of no others, whatever era its server speaks.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/hub/filter.ts",
+      from: 'if (method === "notifications/resources/updated") return filter.uris.has(String(params["uri"]));',
+      to: 'if (method === "notifications/resources/updated") return true;',
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-lists",
+    behaviour: "A list that a server changes by itself is told to those who asked for that list.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/hub/filter.ts",
+      from: "if (list !== undefined) return filter.lists.has(list);",
+      to: "if (list !== undefined) return true;",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-marked",
+    behaviour:
+      "The acknowledgement is the first message, and each message bears the id of the client's own request with its type.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/hub/listener.ts",
+      from: "const _meta = { ...metaOf(params), [SUBSCRIPTION_ID]: this.#id };",
+      to: "const _meta = { ...metaOf(params), [SUBSCRIPTION_ID]: String(this.#id) };",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-honoured",
+    behaviour: "Only what the server can tell is acknowledged.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/hub/filter.ts",
+      from: "uris: tellsUpdates(manifest) && mayRead(endpoint, principal) ? filter.uris : none,",
+      to: "uris: mayRead(endpoint, principal) ? filter.uris : none,",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-nothing-else",
+    behaviour: "Progress and log messages never travel on a stream that listens.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/hub/filter.ts",
+      from: 'return method === "notifications/tasks" && filter.tasks.has(String(params["taskId"]));',
+      to: "return true;",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-judged",
+    behaviour: "A filter that is none is refused with -32602.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/hub/filter.ts",
+      from: "if (!Array.isArray(uris) || !uris.every(isUri)) {",
+      to: "if (!Array.isArray(uris)) {",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-pooled",
+    behaviour:
+      "Listeners of one principal share one stream upstream, as wide as all of them need; the last one to leave ends it.",
+    section: "upstream streams: pooled by upstream and principal",
+    break: {
+      file: "src/gateway/hub/sources.ts",
+      from: "const source = this.#shared.get(key) ?? this.#make(listener, key);",
+      to: "const source = this.#make(listener, key);",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.rides-along",
+    behaviour: "A stream that listens to lists wakes no instance; it attaches when a call has woken one.",
+    section: "upstream streams: standing streams and idle instances",
+    break: {
+      file: "src/gateway/leases.ts",
+      from: "for (const watcher of this.#watchers.get(key) ?? []) watcher(held);",
+      to: "for (const watcher of this.#watchers.get(key) ?? []) void watcher;",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.subscription-is-use",
+    behaviour:
+      "A subscription to a resource wakes an instance and keeps it awake; listening to lists does not.",
+    section: "upstream streams: standing streams and idle instances",
+    break: {
+      file: "src/gateway/hub/attachment.ts",
+      from: "this.#use(this.#purpose.uses ? held : undefined);",
+      to: "this.#use(undefined);",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.attaches-again",
+    behaviour: "A stream that its upstream breaks off is opened again behind the client's back.",
+    section: "upstream streams: reconnection",
+    break: {
+      file: "src/gateway/hub/attachment.ts",
+      from: "if (!barren) this.#later();",
+      to: "void barren;",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-result",
+    behaviour: "When the gateway closes, a stream that listens ends with the result of its request.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/hub/listener.ts",
+      from: 'this.#out.end(JSON.stringify({ jsonrpc: "2.0", id: this.#id, result }));',
+      to: "this.#out.end();",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.revoked-ends",
+    behaviour: "A standing stream ends when its key is revoked.",
+    section: "standing streams: revocation",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "proof === undefined ? listener.principal : tokens.verify(proof.token, proof.hash)?.principal;",
+      to: "proof === undefined ? listener.principal : listener.principal;",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-granted",
+    behaviour:
+      "What the upstream does not agree to is not acknowledged, and who may not read resources is told of none.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/hub/listen-source.ts",
+      from: 'uris: among(uris, agreed["resourceSubscriptions"]),',
+      to: "uris,",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.program-first",
+    behaviour:
+      "What a program on standard input and output says after its answers reaches the client whose session it is.",
+    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
+    break: {
+      file: "src/runner/python/offing_runtime/bridge/child.py",
+      from: "      call = self._latest() or self._standing",
+      to: "        call = self._latest()",
+      test: "test/gateway/bridged-streams.test.ts",
+    },
+  },
+  {
+    id: "hub.program-asks",
+    behaviour: "A program on standard input and output may ask its client between calls.",
+    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
+    break: {
+      file: "src/runner/python/offing_runtime/bridge/child.py",
+      from: "        call = None if self._shared else self._latest() or self._standing",
+      to: "        call = None if self._shared else self._latest()",
+      test: "test/gateway/bridged-streams.test.ts",
+    },
+  },
+  {
+    id: "hub.one-record",
+    behaviour: "A standing stream leaves one record, when it ends.",
+    section: "request records: standing streams",
+    break: {
+      file: "src/gateway/exchange.ts",
+      from: "if (!this.#discarded) this.#records.write(this.record);",
+      to: "if (!this.#discarded && !this.stands) this.#records.write(this.record);",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.session-updates",
+    behaviour:
+      "A handshake client is told of updates of the resources its session is subscribed to, whatever era its server speaks.",
+    section: "2025-11-25 server/resources#subscriptions",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "listener.asked = { ...listener.asked, uris: new Set(book.subscriptions(session)) };",
+      to: "listener.asked = { ...listener.asked, uris: new Set() };",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.subscription-survives",
+    behaviour: "A subscription of a session is told to the instance that takes the place of the first.",
+    section: "2025-11-25 server/resources#subscriptions",
+    break: {
+      file: "src/gateway/hub/session-source.ts",
+      from: "...missing.map(subscribe),",
+      to: "...missing.map(async () => subscribe),",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.session-first",
+    behaviour:
+      "What a server says first in a session, requests too, reaches the stream of that session alone and unchanged.",
+    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
+    break: {
+      file: "src/gateway/hub/session-source.ts",
+      from: "if (this.#words.whole || passes(member.filter, message)) member.tell(message);",
+      to: "if (passes(member.filter, message)) member.tell(message);",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.session-level",
+    behaviour: "Log messages below the level that a session set stay away from its stream.",
+    section: "2025-11-25 server/utilities/logging",
+    break: {
+      file: "src/gateway/hub/listener.ts",
+      from: 'if (level !== undefined && keepLogs(level)(message).kind === "drop") return;',
+      to: 'void keepLogs(level ?? "debug");',
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.one-per-session",
+    behaviour: "A session has one standing stream, the newest, so that no message is told twice.",
+    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "if (before !== undefined) this.#end(before);",
+      to: "void before;",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.standing-resumes",
+    behaviour: "A client that lost its standing stream goes on with what it missed.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/hub/session-outlet.ts",
+      from: "return this.#stream.send(json, matters);",
+      to: "return this.#stream.connected && this.#stream.send(json, matters);",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.standing-ends",
+    behaviour:
+      "A standing stream ends with its session: when that is ended, when it expires, when its key is revoked.",
+    section: "standing streams: the end of a session",
+    break: {
+      file: "src/gateway/session.ts",
+      from: "return claims.expires <= this.#now() || this.#snapshot.session(claims.sid)?.ended === true;",
+      to: "return this.#snapshot.session(claims.sid)?.ended === true;",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.promotion-told",
+    behaviour:
+      "A promotion tells open streams of both eras which of their lists it changed, and of no others.",
+    section: "2025-11-25 server/tools#list-changed-notification",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "    listener.compare();",
+      to: "    void listener;",
+      test: "test/gateway/list-changed.test.ts",
+    },
+  },
+  {
+    id: "hub.rollback-told",
+    behaviour: "A definition that changes under its old name is told, and the old one's return too.",
+    section: "2025-11-25 server/tools#list-changed-notification",
+    break: {
+      file: "src/gateway/hub/visible.ts",
+      from: "const entries = items.map((item) => `${item.kind} ${item.hash} ${item.name}`).sort();",
+      to: "const entries = items.map((item) => `${item.kind} ${item.name}`).sort();",
+      test: "test/gateway/list-changed.test.ts",
+    },
+  },
+  {
+    id: "hub.equal-untold",
+    behaviour: "A version whose lists are the same, in whatever order, tells nobody.",
+    section: "2025-11-25 server/tools#list-changed-notification",
+    break: {
+      file: "src/gateway/hub/visible.ts",
+      from: "const entries = items.map((item) => `${item.kind} ${item.hash} ${item.name}`).sort();",
+      to: "const entries = items.map((item) => `${item.kind} ${item.hash} ${item.name}`);",
+      test: "test/gateway/list-changed.test.ts",
+    },
+  },
+  {
+    id: "hub.access-ends",
+    behaviour: "A principal that may not know of a server any more has its streams there ended.",
+    section: "standing streams: lost access",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "if (endpoint?.id !== before.id || principal === undefined || !mayDiscover(endpoint, principal)) {",
+      to: "if (endpoint?.id !== before.id || principal === undefined) {",
+      test: "test/gateway/list-changed.test.ts",
+    },
+  },
+  {
+    id: "hub.announced",
+    behaviour:
+      "Changes of lists and updates of resources are announced where they are told, in each era and across them.",
+    section: "2025-11-25 basic/lifecycle#capability-negotiation",
+    break: {
+      file: "src/mcp/translate.ts",
+      from: "capabilities[name] = { ...Object.fromEntries(kept), ...(told.has(name) ? { listChanged: true } : {}) };",
+      to: "capabilities[name] = Object.fromEntries(kept);",
+      test: "test/gateway/list-changed.test.ts",
+    },
+  },
+  {
+    id: "hub.promotion-system",
+    behaviour:
+      "Promotion and rollback of a deployed server tell the clients whose lists differ, and no others.",
+    section: "2025-11-25 server/tools#list-changed-notification",
+    break: {
+      file: "src/snapshot/state.ts",
+      from: 'tell({ kind: "server", subject: shard.subject, before, after: shard.endpoints });',
+      to: "void before;",
+      test: "test/system/list-changed.test.ts",
+    },
+  },
+  {
+    id: "hub.equal-system",
+    behaviour: "A promotion that changes no list tells nobody.",
+    section: "2025-11-25 server/tools#list-changed-notification",
+    break: {
+      file: "src/gateway/hub/listener.ts",
+      from: "if (this.#prints.get(kind) === print) continue;",
+      to: "void print;",
+      test: "test/system/list-changed.test.ts",
+    },
+  },
+  {
+    id: "hub.access-system",
+    behaviour: "Removing a grant and revoking a key end the standing streams that stood by them.",
+    section: "standing streams: lost access",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "if (endpoint?.id !== before.id || principal === undefined || !mayDiscover(endpoint, principal)) {",
+      to: "if (endpoint?.id !== before.id || principal === undefined) {",
+      test: "test/system/list-changed.test.ts",
+    },
+  },
+  {
+    id: "hub.subscription-kept",
+    behaviour: "The subscriptions of a session outlive the program.",
+    section: "sessions that survive: subscriptions",
+    break: {
+      file: "src/domain/changes/compile.ts",
+      from: "...(row.subscriptions === null ? {} : { subscriptions: row.subscriptions }),",
+      to: "",
+      test: "test/system/list-changed.test.ts",
+    },
+  },
+  {
+    id: "hub.elsewhere-session",
+    behaviour:
+      "For stateless clients of a handshake server elsewhere the gateway listens in a session of its own, and ends it.",
+    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
+    break: {
+      file: "src/gateway/hub/listening-session.ts",
+      from: "if (opened !== undefined) void endSession(opened.held.dial, opened.session);",
+      to: "void endSession;",
+      test: "test/gateway/external-streams.test.ts",
+    },
+  },
+  {
+    id: "hub.elsewhere-again",
+    behaviour:
+      "A stream that a server elsewhere breaks off is opened again, and its subscriptions are said again.",
+    section: "upstream streams: reconnection",
+    break: {
+      file: "src/gateway/hub/session-source.ts",
+      from: "if (this.#subscribed?.held !== held || this.#subscribed.session !== spoken.session) {",
+      to: "if (this.#subscribed?.held !== held) {",
+      test: "test/gateway/external-streams.test.ts",
+    },
+  },
+  {
+    id: "hub.elsewhere-resumes",
+    behaviour: "A session's own stream elsewhere goes on from its last event.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/hub/session-source.ts",
+      from: 'return { method: "GET", headers: resumes ? [...headers, "last-event-id", lastEvent] : headers };',
+      to: 'return { method: "GET", headers: resumes ? headers : headers };',
+      test: "test/gateway/external-streams.test.ts",
+    },
+  },
+  {
+    id: "hub.elsewhere-asked",
+    behaviour: "A server elsewhere that says that its lists have changed is asked anew what it offers.",
+    section: "external servers: what was discovered",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: 'if (upstream.kind === "external") this.#services.leases.doubt(upstream);',
+      to: "void upstream;",
+      test: "test/gateway/external-streams.test.ts",
+    },
+  },
+  {
+    id: "hub.keep-alive",
+    behaviour: "A standing stream at rest carries comments.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/streams/streams.ts",
+      from: "if (now - out.wroteAt >= this.limits.keepAliveMs) out.comment();",
+      to: "void out;",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+];

@@ -1,0 +1,176 @@
+import type { Requirement } from "./requirement.ts";
+
+const handshake = "2025-11-25 basic/transports#session-management";
+
+const system = "test/system/sessions.test.ts";
+
+/** What a session keeps, for how long, and who sees it. */
+export const sessions: readonly Requirement[] = [
+  {
+    id: "sessions.listed",
+    behaviour: "A session is listed with its principal, client, revision, state and times.",
+    section: "product: sessions",
+    break: {
+      file: "src/domain/sessions/list.ts",
+      from: 'if (row.ended_at !== null) return "ended" as const;',
+      to: "",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.listed-to-whom",
+    behaviour: "Who may not read a server's records sees only the own sessions.",
+    section: "product: sessions",
+    break: {
+      file: "src/domain/sessions/list.ts",
+      from: 'if (actor.kind !== "system" && !may(ctx, server, "logs")) query = query.where("s.principal", "=", actor.id);',
+      to: "",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.last-seen",
+    behaviour: "The time of a session's last use is known to the minute.",
+    section: "product: sessions",
+    break: {
+      file: "src/domain/sessions/write-sessions.ts",
+      from: "last_seen_at: sql<Date>`greatest(sessions.last_seen_at, excluded.last_seen_at)`,",
+      to: "last_seen_at: sql<Date>`sessions.last_seen_at`,",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.rows",
+    behaviour: "A session's use is told at most once a minute by one process.",
+    section: "product: sessions",
+    break: {
+      file: "src/gateway/session.ts",
+      from: "if (this.#now() - session.toldAt >= TELL_MS) this.#tell(endpoint, session);",
+      to: "this.#tell(endpoint, session);",
+      test: "test/gateway/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.restart",
+    behaviour: "A handshake client notices nothing of a restart of the whole program.",
+    section: handshake,
+    break: {
+      file: "src/gateway/session.ts",
+      from: "const claims = this.#sessions.open(token);",
+      to: "const claims: unknown = undefined;",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.instance-restart",
+    behaviour: "A handshake client notices nothing of the end of the instance that held its session.",
+    section: handshake,
+    break: {
+      file: "src/gateway/credential.ts",
+      from: 'if (spoken.hello !== undefined) list.push("offing-session", spoken.hello);',
+      to: "",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.level-survives",
+    behaviour: "The log level that a session set holds after a restart.",
+    section: "2025-11-25 server/utilities/logging#setting-log-level",
+    break: {
+      file: "src/domain/changes/follow.ts",
+      from: 'eb("log_level", "is not", null),',
+      to: "",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.level-published",
+    behaviour: "The log level that a session set is known to every gateway process.",
+    section: "2025-11-25 server/utilities/logging#setting-log-level",
+    break: {
+      file: "src/gateway/session.ts",
+      from: "await this.#sessions.publish(this.#row(endpoint, session), { level });",
+      to: "",
+      test: "test/gateway/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.ended-survives",
+    behaviour: "An ended session is refused after a restart too.",
+    section: handshake,
+    break: {
+      file: "src/domain/changes/follow.ts",
+      from: 'eb("ended_at", "is not", null),',
+      to: "",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.forgotten",
+    behaviour: "A session's row goes once the session has expired, and not before.",
+    section: "product: sessions",
+    break: {
+      file: "src/domain/sessions/forget.ts",
+      from: 'await db.deleteFrom("sessions").where("expires_at", "<", new Date(clock.now())).execute();',
+      to: "void [db, clock];",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.state-kept",
+    behaviour: "What a FastMCP server keeps for a session is there after restarts and promotions.",
+    section: "product: sessions that survive",
+    break: {
+      file: "src/main/artifacts.ts",
+      from: "keepsState: hasSessionState(place.environment),",
+      to: "keepsState: false,",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.keyed-state",
+    behaviour:
+      "What is kept for a session is found under the session that the gateway names, and under no other.",
+    section: "product: virtual sessions",
+    break: {
+      file: "src/runner/python/offing_runtime/http/keyed.py",
+      from: "return (request is not None and request.headers.get(HEADER)) or own.fget(self)",
+      to: "return own.fget(self)",
+      test: "test/runner/keyed-state.test.ts",
+    },
+  },
+  {
+    id: "sessions.keyed-without-valkey",
+    behaviour:
+      "Where there is no Valkey, the server's log says that its session state ends with the instance.",
+    section: "product: virtual sessions",
+    break: {
+      file: "src/runner/python/offing_runtime/http/keyed.py",
+      from: "        if not self._said:",
+      to: "        if False:",
+      test: "test/runner/keyed-state.test.ts",
+    },
+  },
+  {
+    id: "sessions.command-set",
+    behaviour: "servers set takes the eras and on or off by name and prints the server.",
+    section: "product: servers set",
+    break: {
+      file: "src/cli/commands/servers-set.ts",
+      from: "...(upstreamEra === undefined ? {} : { upstreamEra }),",
+      to: "",
+      test: "test/cli/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.command-list",
+    behaviour: "sessions says what to do where there are none.",
+    section: "product: sessions",
+    break: {
+      file: "src/cli/commands/sessions.ts",
+      from: "--virtual-sessions on`,",
+      to: "`,",
+      test: "test/cli/sessions.test.ts",
+    },
+  },
+];
