@@ -33,6 +33,8 @@ export function Capabilities({
   shown: string | undefined;
 }) {
   const live = server.deployments.find(({ slug }) => slug === "live");
+  if (server.external !== null)
+    return <Live at={at} artifact={server.external.refreshedAt} build={null} warned />;
   if (live === undefined)
     return (
       <Empty title="Nothing is live yet">
@@ -52,14 +54,23 @@ function Live({
 }: {
   at: ServerAt;
   artifact: string;
-  build: string;
+  /** Null: it runs elsewhere. */
+  build: string | null;
   warned: boolean;
 }) {
   const { data, error } = useQuery(capabilitiesQuery(at, artifact));
   const [open, setOpen] = useState<boolean | null>(null);
   if (error && data === undefined) return <Problem error={error} />;
   if (data === undefined) return <Loading what="what it offers" />;
-  if (data.items.length === 0) return <OffersNothing at={at} build={build} warned={warned} />;
+  if (data.items.length === 0) {
+    return build === null ? (
+      <Empty title="It offers nothing">
+        <p>The server named no tools, prompts or resources when it was last asked.</p>
+      </Empty>
+    ) : (
+      <OffersNothing at={at} build={build} warned={warned} />
+    );
+  }
   const all = open ?? data.items.length <= FEW;
   return (
     <div className="px-4 pt-3 pb-4">

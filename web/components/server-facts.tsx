@@ -14,10 +14,27 @@ export function ServerFacts({ at, server }: { at: ServerAt; server: Server }) {
     <dl className="flex flex-wrap gap-x-8 gap-y-2">
       <Fact name="Endpoint">
         <Endpoint url={server.endpoint} of={server.slug} />
-        {live === undefined ? (
+        {live === undefined && server.external === null ? (
           <span className="ml-1 text-faint">answers once a build has succeeded</span>
         ) : null}
       </Fact>
+      {server.external === null ? null : (
+        <>
+          {server.external.url === null ? null : (
+            <Fact name="Runs at">
+              <code className="break-all">{server.external.url}</code>
+            </Fact>
+          )}
+          <Fact name="Read">
+            <Ago at={server.external.refreshedAt} />
+          </Fact>
+          {server.external.problem === null ? null : (
+            <Fact name="Asked in vain">
+              <span className="text-bad">{server.external.problem}</span>
+            </Fact>
+          )}
+        </>
+      )}
       {live === undefined ? null : (
         <>
           {build === undefined || build.commit === null ? null : (

@@ -25,7 +25,9 @@ export const builds: Record<Build["status"], Look> = {
 
 /** How a server stands; beside "live", whether something newer is being built. */
 export function ServerStatus({ server }: { server: Server }) {
-  const { word, tone, icon } = servers[server.status];
+  const { tone, icon, ...look } = servers[server.status];
+  // Nothing is built of a server that runs elsewhere.
+  const word = server.external !== null && server.status === "failed" ? "Not reachable" : look.word;
   const newer = server.status === "live" && isUnderWay(server);
   return (
     <span className="inline-flex flex-wrap gap-1">

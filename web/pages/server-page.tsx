@@ -56,7 +56,8 @@ function Parts({ at, server, named }: { at: ServerAt; server: Server; named: str
   const [query] = useSearchParams();
   const navigate = useNavigate();
   const live = server.deployments.find(({ slug }) => slug === "live");
-  const { data } = useQuery({ ...capabilitiesQuery(at, live?.artifact ?? ""), enabled: live !== undefined });
+  const offered = live?.artifact ?? server.external?.refreshedAt;
+  const { data } = useQuery({ ...capabilitiesQuery(at, offered ?? ""), enabled: offered !== undefined });
   const callable = exampleCall(server.slug, data?.items ?? []);
   return (
     <div className="mt-5 overflow-hidden rounded-xl border border-line bg-surface">

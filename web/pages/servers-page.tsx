@@ -122,6 +122,13 @@ function ServerRow({ server }: { server: Server }) {
 
 function LastBuild({ server }: { server: Server }) {
   const build = server.lastBuild;
+  if (server.external !== null) {
+    return (
+      <span className="text-faint">
+        Runs elsewhere · read <Ago at={server.external.refreshedAt} />
+      </span>
+    );
+  }
   if (build === null) return <span className="text-faint">None yet</span>;
   const { word, tone, icon } = builds[build.status];
   // Without a subject it has not read its source, or the reader may not read builds.

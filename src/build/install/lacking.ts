@@ -2,7 +2,6 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { normalizeName } from "../plan/requirements.ts";
 import { printLock, type Locked } from "./lock.ts";
-
 import { sharedCache, trustedUv, type Uv } from "./uv.ts";
 
 /** A lock that lacks more wheels than this is built as a whole. */
