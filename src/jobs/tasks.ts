@@ -6,11 +6,7 @@ import { refreshDue, refreshServer } from "../domain/servers/refresh.ts";
 import type { Tasks } from "../store/jobs.ts";
 
 /** Background work → verbs. */
-export function tasks(options: {
-  services: Services;
-  signer: AuditSigner;
-  builder: Builder;
-}): Tasks {
+export function tasks(options: { services: Services; signer: AuditSigner; builder: Builder }): Tasks {
   const { services, signer, builder } = options;
   return {
     build: (payload, signal) =>

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { messageOf } from "../../lib/log.ts";
 import { Connection, ReplyError } from "./connection.ts";
+import { SCRIPT_MS } from "./scripts.ts";
 
 /** Bytes of everything that all servers keep together; a write beyond is refused, nothing is thrown away. */
 const MEMORY = "256mb";
@@ -19,6 +20,8 @@ export interface ValkeyChild {
   connect(): Promise<Connection>;
   readonly running: boolean;
   readonly pid: number;
+  /** Ends it at once; what it acknowledged stays. */
+  kill(): void;
   close(): Promise<void>;
 }
 
@@ -103,6 +106,7 @@ export async function startValkey({ dataDir, program, account }: ValkeyChildOpti
       return !gone;
     },
     pid: child.pid ?? 0,
+    kill: () => void child.kill("SIGKILL"),
     close,
   };
 }
@@ -165,6 +169,7 @@ function settings(password: string): string {
     `maxmemory ${MEMORY}`,
     "maxmemory-policy noeviction",
     "maxclients 4000",
+    `lua-time-limit ${SCRIPT_MS}`,
     "user default off -@all",
     `user offing on >${password} ~* &* +@all`,
     "",

@@ -4,6 +4,7 @@ import { connect as connectTls } from "node:tls";
 import { type Log, messageOf } from "../../lib/log.ts";
 import { startValkey, type ValkeyChild } from "./child.ts";
 import { Connection, type Reply, ReplyError } from "./connection.ts";
+import { type ScriptWatch, watchScripts } from "./scripts.ts";
 
 export interface ValkeyOptions {
   readonly dataDir: string;
@@ -87,6 +88,7 @@ export function openValkey(options: ValkeyOptions): Valkey {
   let admin: Promise<Connection> | undefined;
   let child: Promise<ValkeyChild> | undefined;
   let program: Promise<string | null> | undefined;
+  let watch: ScriptWatch | undefined;
   let closed = false;
 
   function find(): Promise<string | null> {
@@ -120,6 +122,10 @@ export function openValkey(options: ValkeyOptions): Valkey {
     const { dataDir, account } = options;
     const running = await startValkey({ dataDir, program: found, account: account() });
     log.info("Valkey serves", { pid: running.pid });
+    watch ??= watchScripts(command, () => {
+      log.warn("a script in Valkey did not end; starting it again");
+      void child?.then((serving) => serving.kill()).catch(() => {});
+    });
     return running;
   }
 
@@ -200,6 +206,7 @@ export function openValkey(options: ValkeyOptions): Valkey {
     },
     async close() {
       closed = true;
+      watch?.stop();
       (await admin?.catch(() => undefined))?.close();
       await (await child?.catch(() => undefined))?.close();
     },
