@@ -148,6 +148,11 @@ export class SseCounter {
     this.#headBytes = headBytes;
   }
 
+  /** Whether what passed by ends between two events. */
+  get between(): boolean {
+    return this.#at === 0 && !this.#block;
+  }
+
   /** An event has ended. `head`: the beginning of its data, `data:` included, single bytes as characters. */
   protected ended(_head: string): void {}
 

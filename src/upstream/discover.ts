@@ -16,6 +16,8 @@ export interface DiscoverOptions {
   readonly maxPages?: number;
   /** Capabilities of one list. */
   readonly maxItems?: number;
+  /** Characters of one list's definitions, as JSON. */
+  readonly maxListLength?: number;
   readonly signal?: AbortSignal;
   /** Eras that were found before: kept where this time's answer is no evidence. */
   readonly known?: readonly Era[];
@@ -92,6 +94,7 @@ async function readList(voice: Voice, list: List, options: DiscoverOptions): Pro
   const problem = (message: string) => options.onProblem?.({ method: list.method, message });
   try {
     let params: JsonObject = {};
+    let length = 0;
     for (let page = 0; page < (options.maxPages ?? 100); page++) {
       const reply = await voice.request(list.method, params);
       if (reply.kind === "error") {
@@ -111,11 +114,16 @@ async function readList(voice: Voice, list: List, options: DiscoverOptions): Pro
           problem(`"${name}" is listed twice; the first stands.`);
         } else {
           items.set(name, { kind: list.kind, name, hash: canonicalHash(definition), definition });
+          length += JSON.stringify(definition).length;
         }
       }
       if (items.size > (options.maxItems ?? 10_000)) {
         problem("The list has too many entries; the rest is left out.");
         return [...items.values()].slice(0, options.maxItems ?? 10_000);
+      }
+      if (length > (options.maxListLength ?? 16 * 1024 * 1024)) {
+        problem("The list's definitions are too long; the rest is left out.");
+        return [...items.values()];
       }
       const cursor = reply.result["nextCursor"];
       // The empty string is a valid cursor.

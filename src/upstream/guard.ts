@@ -70,7 +70,7 @@ export function createGuard(options: GuardOptions): Guard {
   const verify = (organization: string, host: string, port: number, address: string): void => {
     const kind = addressKind(address);
     if (kind === "metadata") throw new GuardRefused(host, port, address, "metadata");
-    if (isOwn(options.own(), address, kind, port))
+    if (isOwn(options.own(), host, address, kind, port))
       throw new GuardRefused(host, port, address, "own_listener");
     if (kind === "public") return;
     if (allows(organization, host, port)) return;
@@ -166,9 +166,17 @@ function resolveByMachine(host: string): Promise<LookupAddress[]> {
   });
 }
 
-function isOwn(own: Iterable<HostPort>, address: string, kind: AddressKind, port: number): boolean {
+function isOwn(
+  own: Iterable<HostPort>,
+  host: string,
+  address: string,
+  kind: AddressKind,
+  port: number,
+): boolean {
   for (const listener of own) {
     if (listener.port !== port) continue;
+    // Known by its name, whatever that resolves to.
+    if (canonicalHost(listener.host) === canonicalHost(host)) return true;
     if (kind === "loopback" || canonicalHost(listener.host) === canonicalAddress(address)) return true;
     // A listener on loopback only is not reached through another interface, but the rule stays simple.
     if (localAddresses().has(canonicalAddress(address) ?? "")) return true;
