@@ -106,7 +106,8 @@ export function handshakeError(
       return {
         ...error,
         code: codes.internal,
-        message: `The server did not accept the request as it was translated for it. ${words}`.trimEnd(),
+        message:
+          `The server did not accept the request as it was translated for it. Ask for tools/list again, and try once more. ${words}`.trimEnd(),
       };
     default:
       return error;
