@@ -55,7 +55,6 @@ export class Conversation {
     x.record.era = "handshake";
     const session = book.open(x, endpoint, principal);
     await book.end(turn, session);
-    this.#handshakeOnStateless.end(session);
     if (endpoint.eras.includes("handshake")) this.#handshake.end(turn, session);
     x.answerEmpty(204);
   }
@@ -97,12 +96,13 @@ export class Conversation {
     x.choice = choiceOf(endpoint, capability, era);
     const { hub } = this.#services;
     if (era === "stateless") {
-      // What its code keeps for the session is the same in both eras.
-      x.virtual = session.upstreamId;
       if (isSubscription(request)) return hub.subscription(turn, session, request);
       return this.#handshakeOnStateless.request(turn, session, request);
     }
-    if (isSubscription(request)) hub.notice(turn, session, request);
+    if (isSubscription(request)) {
+      if (session.claims.listens === true) return hub.subscription(turn, session, request);
+      hub.notice(turn, session, request);
+    }
     x.body = withoutTask(x, request);
     this.#handshake.request(turn, session, this.#services.book.level(session));
   }

@@ -56,6 +56,25 @@ export function learnEra({ endpoint, capability, era }: EraChoice, response: Jso
   empty = false;
 }
 
+/** Words of every refusal that teaches, by the era in which it is said. */
+const MARKS = { stateless: Buffer.from("server-initiated requests"), handshake: Buffer.from("(SEP-2322)") };
+/** Refusals are short; what is larger teaches nothing. */
+const LONGEST = 16 * 1024;
+
+/** Learns from an answer, or from the last event of one, before its client can call again. */
+export function learnFrom(choice: EraChoice, bytes: Buffer): void {
+  if (bytes.length > LONGEST || !bytes.includes(MARKS[choice.era])) return;
+  const text = bytes.toString();
+  try {
+    const message: unknown = JSON.parse(
+      text.startsWith("{") ? text : text.slice(text.lastIndexOf("\ndata:") + 6),
+    );
+    if (isObject(message)) learnEra(choice, message);
+  } catch {
+    // A piece of an answer; its last one is looked at again with the record.
+  }
+}
+
 const NO_CHANNEL =
   /^(Error calling tool '.{1,300}': )?(Cannot send '[\w/]{1,60}': this transport context has no back-channel for server-initiated requests\.|elicitation via server-initiated requests is unavailable on 2026-07-28 connections\.)$/s;
 

@@ -59,6 +59,8 @@ export class Exchange {
   virtual: string | undefined = undefined;
   /** In which era it went upstream, where there was a choice. */
   choice: EraChoice | undefined = undefined;
+  /** Milliseconds of rest after which a stream carries a comment. */
+  keepAliveMs = 15_000;
   clientGone = false;
   /** Where it is counted, while it is. */
   tally: Tally | undefined = undefined;
@@ -248,6 +250,8 @@ export class Exchange {
     const lost = this.clientGone && !this.delivered;
     if (lost && this.record.outcome === "complete") this.record.outcome = "client_gone";
     this.record.t_total = this.elapsed();
+    // A call that waits for its client may hold on to the exchange that it came in.
+    this.body = NO_BODY;
     this.#onSettled(this);
     if (!this.#discarded) this.#records.write(this.record);
   }

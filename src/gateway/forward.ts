@@ -17,6 +17,8 @@ export interface Sink {
   end(): Refusal | undefined;
   /** The request has left. */
   sent?(): void;
+  /** Called by the gateway's ticks while the answer lasts. */
+  tick?(): void;
   /** Whether a stream has certainly carried the response, after which nothing else may come. */
   isAnswered?(): boolean;
   /** Asked when an answer has ended: from where it can be asked for again, where its response is still to come. */
@@ -182,6 +184,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
 
   tick(): void {
     if (this.#sink.isAnswered?.() === true) return this.#letGo();
+    this.#sink.tick?.();
     if (this.#again?.due(this.#x.elapsed()) !== true) return;
     const { dispatcher, origin, path } = this.#held!.dial;
     const headers = this.#again.headers(this.#headers);

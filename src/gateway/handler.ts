@@ -5,6 +5,7 @@ import { isBatch } from "../mcp/batch.ts";
 import type { Principal } from "../policy/decide.ts";
 import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
 import { createPools, type Pools } from "../upstream/pool.ts";
+import { attempt, refuse } from "./attempt.ts";
 import { createAuthenticator } from "./authenticate.ts";
 import { admit, authorize } from "./authorize.ts";
 import { readBody } from "./body.ts";
@@ -27,12 +28,11 @@ import { SessionBook } from "./session.ts";
 import { VirtualSessions } from "./virtual-sessions.ts";
 import { batch } from "./streams/batch.ts";
 import { HttpSse } from "./streams/http-sse.ts";
-import type { Within } from "./streams/inner.ts";
 import { Streams } from "./streams/streams.ts";
+import { createWithin } from "./streams/within.ts";
 import { UpstreamSessions } from "./upstream-sessions.ts";
 import { Tasks } from "./tasks/tasks.ts";
 import { Tallies } from "./tally.ts";
-import type { Turn } from "./turn.ts";
 
 export interface GatewayOptions {
   readonly snapshot: Snapshot;
@@ -63,12 +63,14 @@ export interface Gateway {
   handle(req: IncomingMessage, res: ServerResponse): void;
   /** Serves a request that another gateway process hands over: for a listener that only those reach. */
   take(req: IncomingMessage, res: ServerResponse): void;
-  /** What is there now, for tests that count: exchanges, open event streams, streams held for clients that may come back, HTTP+SSE clients. */
+  /** What is there now, for tests that count: exchanges, open event streams, streams held for clients that may come back, HTTP+SSE clients, those who listen, and upstream streams that they share. */
   readonly sizes: {
     readonly exchanges: number;
     readonly open: number;
     readonly held: number;
     readonly lines: number;
+    readonly listeners: number;
+    readonly shared: number;
   };
   /** Lets what is under way finish for `drainMs`, then ends it. */
   close(): Promise<void>;
@@ -167,39 +169,13 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   function begin(req: Incoming, res: Outgoing): Exchange {
     const x = new Exchange(req, res, clock, records, settled);
+    x.keepAliveMs = limits.keepAliveMs;
     live.add(x);
     return x;
   }
 
-  function beginWithin(outer: Turn, req: Incoming, res: Outgoing): Turn {
-    const x = begin(req, res);
-    x.within(outer.x);
-    return { ...outer, x };
-  }
-
-  const within: Within = {
-    post(outer, req, res, body) {
-      const { x, endpoint, principal } = beginWithin(outer, req, res);
-      x.body = body;
-      x.record.request_bytes = body.length;
-      attempt(x, () => {
-        tallies.enter(x, principal);
-        converse(x, endpoint, principal);
-      });
-      return x;
-    },
-    get(outer, req, res) {
-      const turn = beginWithin(outer, req, res);
-      turn.x.discard();
-      attempt(turn.x, () => conversation.hear(turn));
-    },
-    end(outer, req, res) {
-      const turn = beginWithin(outer, req, res);
-      turn.x.discard();
-      conversation.end(turn).catch((error: unknown) => refuse(turn.x, error));
-    },
-  };
-  const lines = new HttpSse({ ...services, tallies }, within);
+  const within = createWithin({ begin, converse, conversation, tallies });
+  const lines = new HttpSse(services, within);
 
   /** What the head of a request decides. Throws refusals. */
   function receive(x: Exchange): void {
@@ -213,7 +189,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const endpoint = admit(x, place, principal);
     const face = faceOf(req.url ?? "/");
     if (face === "sse" || face === "messages") {
-      httpSse(face, { x, endpoint, principal });
+      lines.serve(face, { x, endpoint, principal });
     } else if (req.method === "DELETE") {
       conversation.end({ x, endpoint, principal }).catch((error: unknown) => refuse(x, error));
     } else if (req.method === "POST") {
@@ -230,20 +206,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
   }
 
-  /** The same for HTTP+SSE, which has a path for each of its two methods. */
-  function httpSse(face: "sse" | "messages", turn: Turn): void {
-    const { x } = turn;
-    if (x.req.method !== (face === "sse" ? "GET" : "POST")) {
-      const allow = face === "sse" ? "GET" : "POST";
-      throw new Refusal("protocol", 405, `Here only ${allow} is served.`, { headers: { allow } });
-    }
-    if (face === "sse") return lines.open(turn);
-    readBody(x, limits, {
-      whole: () => attempt(x, () => lines.take(turn)),
-      refused: (refusal) => x.refuse(refusal),
-    });
-  }
-
   /** What its body decides, and its way upstream. Throws refusals. */
   function converse(x: Exchange, endpoint: Endpoint, principal: Principal): void {
     const turn = { x, endpoint, principal };
@@ -258,7 +220,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     matches: (path) => isGatewayPath(path, reserved),
     get sizes() {
       const { open, held } = streams.sizes;
-      return { exchanges: live.size, open, held, lines: lines.size };
+      return { exchanges: live.size, open, held, lines: lines.size, ...hub.sizes };
     },
     handle(req, res) {
       const x = begin(req, res);
@@ -300,19 +262,4 @@ function stopping(): Refusal {
       headers: { "retry-after": "2", connection: "close" },
     },
   );
-}
-
-function attempt(x: Exchange, step: () => void): void {
-  try {
-    step();
-  } catch (error) {
-    refuse(x, error);
-  }
-}
-
-function refuse(x: Exchange, error: unknown): void {
-  if (error instanceof Refusal) return x.refuse(error);
-  const because = error instanceof Error ? error.message : String(error);
-  const message = "The gateway failed on this request; the fault is Offing's.";
-  x.refuse(new Refusal("protocol", 500, message, { because }));
 }

@@ -2,11 +2,12 @@ import type { IncomingHttpHeaders } from "node:http";
 import { SseCounter, sseMessage } from "../lib/sse.ts";
 import { isObject } from "../mcp/envelope.ts";
 import { glance, GLANCE_BYTES } from "../mcp/glance.ts";
-import { learnEra } from "./era.ts";
-import type { Exchange } from "./exchange.ts";
+import { learnEra, learnFrom } from "./era.ts";
+import type { Exchange, Patience } from "./exchange.ts";
 import type { Sink } from "./forward.ts";
 import type { Outgoing } from "./http.ts";
 import { Refusal } from "./refusal.ts";
+import { keepAliveComment, Rest } from "./streams/keep-alive.ts";
 
 /** Answers up to this size are looked into for the record. */
 const INSPECTED_BYTES = 16 * 1024;
@@ -45,14 +46,16 @@ export function formOf(status: number, headers: IncomingHttpHeaders): "json" | "
 
 /** Begins an event stream; the head goes out at once. */
 export function startEvents(res: Outgoing): void {
-  res.writeHead(200, {
-    "content-type": "text/event-stream",
-    "cache-control": "no-cache, no-store, no-transform",
-    "x-accel-buffering": "no",
-    "x-content-type-options": "nosniff",
-  });
+  res.writeHead(200, EVENTS_HEAD);
   res.flushHeaders();
 }
+
+const EVENTS_HEAD = Object.entries({
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-store, no-transform",
+  "x-accel-buffering": "no",
+  "x-content-type-options": "nosniff",
+}).flat();
 
 /** Tells a failure in whatever way the answer's state leaves open. */
 export function failAnswer(x: Exchange, refusal: Refusal, events: boolean): void {
@@ -67,11 +70,12 @@ export function failAnswer(x: Exchange, refusal: Refusal, events: boolean): void
 }
 
 /** Passes bytes from upstream to client unread; the way of everything that need not change. */
-export class Relay implements Sink {
+export class Relay implements Sink, Patience {
   readonly #x: Exchange;
   readonly #known: boolean;
   #counter: Watch | undefined;
   #form: "json" | "events" | "empty" = "empty";
+  #rest: Rest | undefined;
   #length = -1;
   #status = 0;
   #last: Buffer | undefined;
@@ -97,8 +101,10 @@ export class Relay implements Sink {
     if (form === "events") this.#counter = new Watch(this.#known);
     this.#x.record.http_status = status;
     if (this.#x.clientGone) return;
-    if (form === "events") startEvents(this.#x.res);
-    else if (form === "json") {
+    if (form === "events") {
+      // Most often the first event is here already, and takes the head along; where it is not, the next tick sends it.
+      this.#x.remind(this, 0);
+    } else if (form === "json") {
       const length = headers["content-length"];
       this.#length = length === undefined ? -1 : Number(length);
       const head = ["content-type", "application/json", "x-content-type-options", "nosniff"];
@@ -114,9 +120,13 @@ export class Relay implements Sink {
     if (this.#form === "empty") return true;
     x.record.response_bytes += chunk.length;
     if (x.clientGone) this.#missed = true;
+    if (x.choice !== undefined) learnFrom(x.choice, chunk);
     if (this.#form === "events") {
-      this.#counter?.push(chunk);
+      this.#counter!.push(chunk);
       this.#last = chunk;
+      if (x.clientGone) return true;
+      if (this.#counter!.certain) return this.#endWith(chunk);
+      this.#begin();
     } else if (chunk.length === this.#length) {
       this.#last = chunk;
       // Whole in one piece: as text of single bytes, Node joins it to the head in one plain write.
@@ -124,6 +134,31 @@ export class Relay implements Sink {
       return true;
     }
     return x.clientGone || x.res.write(chunk);
+  }
+
+  /** The head of a stream whose first event is late. */
+  over(): void {
+    this.#begin();
+    if (!this.#x.clientGone) this.#x.res.flushHeaders();
+  }
+
+  #begin(): void {
+    const { res } = this.#x;
+    if (res.headersSent || this.#x.clientGone) return;
+    this.#x.callOff();
+    res.writeHead(200, EVENTS_HEAD);
+  }
+
+  /** Nothing may follow a response, so its end is the answer's: head, event and end in one plain write where they can be. */
+  #endWith(chunk: Buffer): true {
+    const { res } = this.#x;
+    if (res.writableEnded) return true;
+    if (!res.headersSent) {
+      this.#x.callOff();
+      res.writeHead(200, [...EVENTS_HEAD, "content-length", String(chunk.length)]);
+    }
+    res.end(chunk.toString("latin1"), "latin1");
+    return true;
   }
 
   end(): Refusal | undefined {
@@ -140,9 +175,17 @@ export class Relay implements Sink {
     // Clients hang up once they have their response; the end of its stream tells them nothing.
     x.delivered = this.#form === "events" && this.#last !== undefined && !this.#missed;
     if (x.clientGone || x.res.writableEnded) return;
+    if (this.#form === "events") this.#begin();
     if (this.#form === "empty") x.answerEmpty(this.#status === 200 ? 200 : 202);
     else x.res.end();
     return;
+  }
+
+  tick(): void {
+    const x = this.#x;
+    if (this.#counter === undefined || x.clientGone || !x.res.headersSent || x.res.writableEnded) return;
+    this.#rest ??= new Rest();
+    if (this.#rest.due(x) && this.#counter.between) x.res.write(keepAliveComment);
   }
 
   isAnswered(): boolean {

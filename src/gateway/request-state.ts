@@ -52,7 +52,7 @@ function boundTo({ endpoint, principal }: Turn, request: Asked): Record<string, 
 
 /** The request without what differs between it and its retry. */
 function digestOf({ method, params }: Asked): string {
-  const { _meta, inputResponses, requestState, ...asked }: JsonObject = params;
+  const { _meta, inputResponses: _, requestState: __, ...asked }: JsonObject = params;
   return canonicalHash({ method, ...asked });
 }
 

@@ -5,9 +5,10 @@ import { statelessStatus } from "../mcp/errors.ts";
 import { parseLossless } from "../mcp/lossless.ts";
 import type { Rewrite } from "../mcp/translate.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Sink } from "./forward.ts";
+import type { Sink, Unfinished } from "./forward.ts";
 import { Refusal } from "./refusal.ts";
 import { failAnswer, formOf, noteMessage, startEvents } from "./relay.ts";
+import { keepAliveComment, Rest } from "./streams/keep-alive.ts";
 
 export interface RewriterOptions {
   readonly rewrite: Rewrite;
@@ -33,6 +34,7 @@ export class Rewriter implements Sink {
   #chunks: Buffer[] = [];
   #size = 0;
   #streaming = false;
+  #rest: Rest | undefined;
   #answered = false;
   #flowing = true;
   #refusal: Refusal | undefined;
@@ -46,6 +48,8 @@ export class Rewriter implements Sink {
   start(status: number, headers: IncomingHttpHeaders): Refusal | undefined {
     const form = formOf(status, headers);
     if (form instanceof Refusal) return form;
+    // A stream that its upstream had let go begins anew.
+    this.#events.restart();
     this.#form = form;
     this.#status = status;
     return;
@@ -66,6 +70,24 @@ export class Rewriter implements Sink {
       this.#chunks.push(chunk);
     }
     return this.#refusal ?? this.#flowing;
+  }
+
+  tick(): void {
+    const x = this.#x;
+    if (!this.#streaming || this.#answered || x.clientGone) return;
+    this.#rest ??= new Rest();
+    if (this.#rest.due(x)) x.res.write(keepAliveComment);
+  }
+
+  isAnswered(): boolean {
+    return this.#answered && this.#form === "events";
+  }
+
+  unfinished(): Unfinished | undefined {
+    const { lastId, retryMs } = this.#events;
+    if (this.#form !== "events" || lastId === undefined || this.#answered || this.#refusal !== undefined)
+      return;
+    return { lastEventId: lastId, retryMs };
   }
 
   end(): Refusal | undefined {

@@ -15,6 +15,8 @@ export interface SessionClaims {
   readonly expires: number;
   /** The id that an external upstream gave the session when it began; its own secret, never the client's. */
   readonly upstream?: string;
+  /** The gateway subscribes for it in the stateless era, the only one in which its upstream tells updates of resources. */
+  readonly listens?: true;
 }
 
 /** Whether an opened seal is a session's. */

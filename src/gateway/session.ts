@@ -60,6 +60,7 @@ export class SessionBook {
     params: JsonObject,
     revision: string,
     upstream?: string,
+    listens = false,
   ): string {
     const claims: SessionClaims = {
       v: 1,
@@ -71,6 +72,7 @@ export class SessionBook {
       ...clientOf(params),
       expires: this.#now() + LIFE_MS,
       ...(upstream === undefined ? {} : { upstream }),
+      ...(listens ? { listens } : {}),
     };
     const token = this.#sessions.seal(claims);
     const session = opened(claims);

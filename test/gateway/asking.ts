@@ -17,6 +17,7 @@ export class Arrived {
   /** What was posted besides the call, oldest first. */
   readonly told: Message[] = [];
   deleted = false;
+  readonly #back: Received[] = [];
   #wake = Promise.withResolvers<void>();
   readonly #closed: Promise<unknown>;
 
@@ -58,6 +59,17 @@ export class Arrived {
     const message = { jsonrpc: "2.0", id: this.message["id"], error };
     if (this.res.headersSent) this.res.end(event(message));
     else json(this.res, message);
+  }
+
+  comes(back: Received): void {
+    this.#back.push(back);
+    this.#turn();
+  }
+
+  /** The GET with which its stream is asked to go on. */
+  async comesBack(): Promise<Received> {
+    while (this.#back.length === 0) await this.#wake.promise;
+    return this.#back.shift()!;
   }
 
   tell(message: Message): void {
@@ -112,7 +124,8 @@ export async function upstreamOf(
       const { req, res, message } = received;
       const session = req.headers["mcp-session-id"];
       const call = arrived.findLast((each) => each.headers["mcp-session-id"] === session);
-      if (req.method === "DELETE") {
+      if (req.method === "GET") call?.comes(received);
+      else if (req.method === "DELETE") {
         call?.end();
         res.writeHead(204).end();
       } else if (

@@ -65,7 +65,9 @@ test("A stateless client that leaves its retry at any process cancels the call i
   retry.answer.catch(() => {});
   await call.hears(reply(1));
   retry.req.destroy();
-  await call.hears(({ method }) => method === "notifications/cancelled");
+  expect(await call.hears(({ method }) => method === "notifications/cancelled")).toMatchObject({
+    params: { requestId: call.message["id"] },
+  });
   await call.closed();
 });
 
@@ -99,4 +101,18 @@ test("A handshake client's cancellation reaches its call in whatever process. [R
   expect(await stream.next()).toMatchObject({ id: 7, error: {} });
   await world.record(({ method }) => method === "tools/call");
   expect(world.records.filter(({ method }) => method === "notifications/cancelled")).toHaveLength(1);
+});
+
+test("The end of a session ends its calls in whatever process. [R:bridges.session-ends-calls]", async () => {
+  const { a, b } = await two("stateless");
+  const session = await Session.open(a);
+  const { stream } = await session.call();
+  const call = await a.arrives();
+  const gone = await fetch(b.url, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${b.key}`, "mcp-session-id": session.id },
+  });
+  expect(gone.status).toBe(204);
+  await call.closed();
+  expect(await stream.next()).toMatchObject({ id: 7, error: {} });
 });

@@ -79,6 +79,20 @@ test("A list without end is cut off.", async () => {
   expect(problems).toEqual(["tools/list"]);
 });
 
+test("A list whose definitions are too long is cut off after the page on which they were.", async () => {
+  const { manifest, problems } = await discovered(
+    {
+      "tools/list": ({ cursor }) => ({
+        tools: [{ name: `t${String(cursor)}`, description: "x".repeat(600) }],
+        nextCursor: `${String(cursor)}x`,
+      }),
+    },
+    { maxListLength: 1000 },
+  );
+  expect(manifest.items.length).toBe(2);
+  expect(problems).toEqual(["tools/list"]);
+});
+
 test("What does not answer in time, or is no MCP server, cannot be discovered.", async () => {
   await using silent = await ScriptedUpstream.start(() => {});
   await using page = await ScriptedUpstream.start(({ res }) => void res.end("hello"));

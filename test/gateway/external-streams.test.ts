@@ -19,7 +19,7 @@ interface Get {
 }
 
 /** A server elsewhere, of the handshake era, that names its sessions itself. */
-async function speakingElsewhere() {
+async function speakingElsewhere(given: { headLate?: boolean } = {}) {
   const gets: Get[] = [];
   const asked: { session: string | undefined; method: string; uri?: unknown }[] = [];
   let sessions = 0;
@@ -29,7 +29,7 @@ async function speakingElsewhere() {
     const session = req.headers["mcp-session-id"] as string | undefined;
     if (req.method === "GET") {
       res.writeHead(200, { "content-type": "text/event-stream" });
-      res.flushHeaders();
+      if (given.headLate !== true) res.flushHeaders();
       return void gets.push({
         headers: req.headers,
         say: (message, id) => {
@@ -111,7 +111,8 @@ test("A stream that a server elsewhere breaks off is opened again, and what it i
   await until(() => gets.length === 2);
   await until(() => asked.filter(({ method }) => method === "resources/subscribe").length === 2);
   gets[1]!.say({ method: methods.updated, params: { uri: "a://b" } });
-  await stream.first(2);
+  const [, told] = await stream.first(2);
+  expect(told!.method).toBe(methods.updated);
 });
 
 test("A session's own stream elsewhere goes on from its last event when it is broken off. [R:hub.elsewhere-resumes]", async () => {
@@ -137,4 +138,14 @@ test("A server elsewhere that says that its lists have changed is asked anew wha
   const [, told] = await stream.first(2);
   expect(told!.method).toBe(methods.tools);
   expect(world.doubted).toEqual(["srv_acme_s"]);
+});
+
+test("A server elsewhere that sends the head of its stream with the first event is subscribed to and heard all the same. [R:hub.elsewhere-late]", async () => {
+  const { url, key, gets, asked } = await speakingElsewhere({ headLate: true });
+  const stream = keep(await RawStream.open(url, key, listenRequest({ resourceSubscriptions: ["a://b"] })));
+  await stream.first(1);
+  expect(asked.map(({ method }) => method)).toContain("resources/subscribe");
+  gets[0]!.say({ method: methods.updated, params: { uri: "a://b" } });
+  const [, told] = await stream.first(2);
+  expect(told!.params).toMatchObject({ uri: "a://b" });
 });

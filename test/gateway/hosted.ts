@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,12 +16,14 @@ export class HostedServer implements AsyncDisposable {
   /** The environment's interpreter, for clients of the same packages. */
   readonly python: string;
   readonly #folder: string;
+  readonly #target: Target;
 
-  constructor(runner: LocalRunner, url: string, interpreter: string, folder: string) {
+  constructor(runner: LocalRunner, url: string, interpreter: string, folder: string, target: Target) {
     this.runner = runner;
     this.url = url;
     this.python = interpreter;
     this.#folder = folder;
+    this.#target = target;
   }
 
   static async start(world: TestGateway, requirements: readonly string[], source: string) {
@@ -41,6 +44,7 @@ export class HostedServer implements AsyncDisposable {
       object: null,
       pythonPath: [],
       variables: {},
+      stateKeys: [randomBytes(32).toString("hex")],
     };
     const runner = await createLocalRunner({
       python,
@@ -54,7 +58,12 @@ export class HostedServer implements AsyncDisposable {
     await pools.close();
     lease.release();
     const url = world.publish("f", { manifest, address: () => runner.acquire(target) });
-    return new HostedServer(runner, url, join(located.environment, "bin/python"), folder);
+    return new HostedServer(runner, url, join(located.environment, "bin/python"), folder, target);
+  }
+
+  /** Ends the instance; the next call starts another. */
+  async replace(): Promise<void> {
+    await this.runner.retire(this.#target);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

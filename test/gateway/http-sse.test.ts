@@ -287,6 +287,34 @@ test.each([
   },
 );
 
+test("What a server says without being asked comes on the stream too. [R:handshake-client.http-sse-standing]", async () => {
+  const log = {
+    jsonrpc: "2.0",
+    method: "notifications/message",
+    params: { level: "error", data: "unasked" },
+  };
+  const { url, key } = await scene((received) => {
+    const { req, res } = received;
+    if (req.method !== "GET") return wellBehaved(received);
+    res.writeHead(200, { "content-type": "text/event-stream" });
+    res.write(event(log));
+  });
+  const { reading, posts } = await line(url, key);
+  await status(posts, key, initialize);
+  expect(JSON.parse((await reading.next())!.data!)).toMatchObject({ id: 0 });
+  expect(JSON.parse((await reading.next())!.data!)).toEqual(log);
+});
+
+test("A stream ends when its key is revoked. [R:handshake-client.http-sse-bound]", async () => {
+  const { url, key, world } = await scene(wellBehaved);
+  const { reading, posts } = await line(url, key);
+  await status(posts, key, initialize);
+  await reading.next();
+  world.revoke(key);
+  await reading.over();
+  expect(reading.response.complete).toBe(true);
+});
+
 test("What an upstream asks while it answers comes on the stream, and its answer reaches the upstream.", async () => {
   const answered = Promise.withResolvers<unknown>();
   const { url, key } = await scene((received) => {

@@ -131,6 +131,27 @@ describe.each(kinds)("$name", (kind) => {
     expect(textOf(await client.call("ask"))).toContain("the client's words");
   });
 
+  test.runIf(!kind.eras.includes("stateless"))(
+    "asks a stateless client while its call waits for it",
+    async () => {
+      const client = new Client2(
+        { name: "sdk-2", version: "1" },
+        { capabilities: { sampling: {} }, versionNegotiation: { mode: { pin: "2026-07-28" } } },
+      );
+      client.setRequestHandler("sampling/createMessage", () => ({
+        role: "assistant",
+        model: "a person",
+        content: { type: "text", text: "the client's words" },
+      }));
+      await client.connect(new Transport2(new URL(url), bearer(key())));
+      expect(textOf((await client.callTool({ name: "ask", arguments: {} })) as Called)).toContain(
+        "the client's words",
+      );
+      expect(textOf((await client.callTool({ name: "add", arguments: { a: 2, b: 3 } })) as Called)).toBe("5");
+      await client.close();
+    },
+  );
+
   test("takes all the arguments that the gateway lets through", async () => {
     await using client = await handshakeClient(url, key());
     const text = "x".repeat(5 * 1024 * 1024);

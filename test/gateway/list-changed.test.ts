@@ -77,17 +77,19 @@ describe.each(["stateless", "handshake"] as const)("a client of the %s era", (er
   });
 
   test("that may not know of the server any more has its stream ended. [R:hub.access-ends]", async () => {
-    const { world, principal, stream } = await listening(era);
+    const { world, principal, stream, told } = await listening(era);
     const { grants } = principal as { grants: ReadonlyMap<string, unknown> };
     (grants as Map<string, unknown>).clear();
     world.tell({ kind: "principal", subject: principal.id });
     await stream.until(({ ended }) => ended);
+    expect(told()).toEqual([]);
   });
 
   test("has its stream ended when the server is gone.", async () => {
-    const { world, stream } = await listening(era);
+    const { world, stream, told } = await listening(era);
     world.unpublish("s");
     await stream.until(({ ended }) => ended);
+    expect(told()).toEqual([]);
   });
 });
 

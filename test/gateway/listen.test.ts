@@ -282,6 +282,7 @@ test("A stream at rest carries comments, so that nobody on the way takes it for 
   const { listen } = await telling({ limits: { keepAliveMs: 20 } });
   const stream = await listen({ toolsListChanged: true });
   await stream.until(({ text }) => text.includes("\n: keep-alive\n"));
+  expect(stream.messages.length).toBe(1);
 });
 
 test("A standing stream leaves one record when it ends. [R:hub.one-record]", async () => {

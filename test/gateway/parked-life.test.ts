@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { content, parked, reply, send } from "./asked.ts";
 import { accepted, type Arrived, form, type Message, upstreamOf } from "./asking.ts";
+import { deferred, event, keep } from "./scene.ts";
+import { ScriptedUpstream, wellBehaved } from "./scripted.ts";
 
 describe("A call that waits", () => {
   const cancelled = (call: Arrived) => (message: Message) =>
@@ -71,6 +73,100 @@ describe("A call that waits", () => {
     await call.hears(cancelled(call));
     const { key } = place.world.key({ roles: { s: "user" } });
     await parked({ ...place, key });
+  });
+
+  test("goes on where its server ends the stream early, to be asked for the rest. [R:bridges.stream-resumed]", async () => {
+    const place = await upstreamOf("handshake");
+    const sent = await send(place.url, place.key);
+    const call = await place.arrives();
+    call.res.writeHead(200, { "content-type": "text/event-stream" });
+    call.res.end("id: first\nretry: 100\ndata:\n\n");
+    const once = await call.comesBack();
+    expect(once.req.headers).toMatchObject({
+      "last-event-id": "first",
+      "mcp-session-id": call.headers["mcp-session-id"],
+    });
+    once.res.writeHead(200, { "content-type": "text/event-stream" });
+    once.res.end(
+      event({ jsonrpc: "2.0", id: 1, method: "elicitation/create", params: form }).replace(
+        "event:",
+        "id: second\nevent:",
+      ),
+    );
+    const { inputRequests, requestState } = (await sent.answer).result;
+    const twice = await call.comesBack();
+    expect(twice.req.headers["last-event-id"]).toBe("second");
+    const inputResponses = { [Object.keys(inputRequests)[0]!]: accepted };
+    const retry = await send(place.url, place.key, { inputResponses, requestState });
+    await call.hears(reply(1));
+    twice.res.writeHead(200, { "content-type": "text/event-stream" });
+    twice.res.end(event({ jsonrpc: "2.0", id: call.message["id"], result: { content } }));
+    expect((await retry.answer).result).toMatchObject({ resultType: "complete", content });
+    expect(place.arrived).toHaveLength(1);
+  });
+
+  test("keeps its instance while it waits, and lets go of it when it is over. [R:bridges.lease-held]", async () => {
+    const place = await upstreamOf("handshake", { limits: { idleMs: 60 } });
+    const { world } = place;
+    const { call, state, question } = await parked(place);
+    // As long as an idle instance is held: that of another server is let go.
+    const { address } = keep(await ScriptedUpstream.start(wellBehaved));
+    const other = world.publish("other", { address });
+    const { key } = world.key({ roles: { other: "user" } });
+    const elsewhere = await send(other, key, { capabilities: {} });
+    expect((await elsewhere.answer).status).toBe(200);
+    await expect.poll(() => world.released.get("srv_acme_other")).toBe(1);
+    expect(world.released.get("srv_acme_s")).toBeUndefined();
+    const retry = await send(place.url, place.key, {
+      inputResponses: { [question]: accepted },
+      requestState: state,
+    });
+    call.answer({ content });
+    expect((await retry.answer).result).toMatchObject({ content });
+    await expect.poll(() => world.released.get("srv_acme_s")).toBe(1);
+  });
+
+  test("tells its client clearly that its instance ended meanwhile.", async () => {
+    const place = await upstreamOf("handshake");
+    const lost = new AbortController();
+    place.world.publish("s", {
+      address: async () => place.world.lease("srv_acme_s", place.upstream.address, lost),
+      eras: ["handshake"],
+    });
+    const { state, question } = await parked(place);
+    lost.abort();
+    const retry = await send(place.url, place.key, {
+      inputResponses: { [question]: accepted },
+      requestState: state,
+    });
+    expect(await retry.answer).toMatchObject({ status: 502, error: { data: { boundary: "runtime" } } });
+  });
+
+  test("is not begun for a client that leaves while the instance starts.", async () => {
+    const place = await upstreamOf("handshake");
+    const { world, upstream } = place;
+    const [starting, started] = [deferred(), deferred()];
+    const url = world.publish("slow", {
+      eras: ["handshake"],
+      address: async () => {
+        starting.resolve();
+        await started.promise;
+        return world.lease("srv_acme_slow", upstream.address);
+      },
+    });
+    const { key } = world.key({ roles: { slow: "user" } });
+    const leaving = await send(url, key);
+    leaving.answer.catch(() => {});
+    await starting.promise;
+    leaving.req.destroy();
+    expect(await world.record(({ outcome }) => outcome === "client_gone")).toMatchObject({
+      method: "tools/call",
+    });
+    started.resolve();
+    const staying = await send(url, key, { capabilities: {} });
+    (await place.arrives()).answer({ content });
+    await staying.answer;
+    expect(place.arrived).toHaveLength(1);
   });
 
   test("is told to its server as cancelled when the gateway stops.", async () => {

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { content, parked, reply, send } from "./asked.ts";
 import { accepted, everything, form, type Message, upstreamOf } from "./asking.ts";
@@ -116,6 +117,18 @@ describe("A handshake server that asks a stateless client", () => {
     expect(before.req.headers["mcp-session-id"]).toBe(call.headers["mcp-session-id"]);
     call.answer({ content });
     await sent.answer;
+  });
+
+  test("and takes long has its answer begun as a stream, which is kept alive. [R:bridges.long-answers]", async () => {
+    const place = await upstreamOf("handshake", { limits: { keepAliveMs: 100 } });
+    const sent = await send(place.url, place.key);
+    const call = await place.arrives();
+    const response = await responseOf(sent.req);
+    expect(response.headers["content-type"]).toBe("text/event-stream");
+    const [first] = (await once(response, "data")) as [Buffer];
+    expect(first.toString()).toBe(": keep-alive\n\n");
+    call.ask(1, "elicitation/create", form);
+    expect((await sent.answer).result.resultType).toBe("input_required");
   });
 
   test("may withdraw its question.", async () => {

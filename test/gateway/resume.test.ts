@@ -1,63 +1,11 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, request } from "node:http";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { Client as Client2, StreamableHTTPClientTransport as Transport2 } from "@modelcontextprotocol/client";
-import { Client as Client1 } from "@modelcontextprotocol/sdk/client/index.js";
-import { StreamableHTTPClientTransport as Transport1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { expect, test, vi } from "vitest";
-import type { GatewayLimits } from "../../src/gateway/limits.ts";
-import { frameworks, PythonServer, temporaryFolder, TestGateway } from "./harness.ts";
-import { get, Reading, reads } from "./reading.ts";
-import { deferred, event, handshakeCall, keep, post, responseOf, result, scene, text } from "./scene.ts";
-import { json, openSession, type Received, wellBehaved } from "./scripted.ts";
+import { get, Reading } from "./reading.ts";
+import { deferred, event, handshakeCall, post, responseOf, result, text } from "./scene.ts";
+import { json, openSession, type Received } from "./scripted.ts";
+import { begin, call, elicit, olderSession, progress, streaming } from "./streaming.ts";
 
 vi.setConfig({ testTimeout: 30_000 });
-
-const progress = (at: number) => ({
-  jsonrpc: "2.0",
-  method: "notifications/progress",
-  params: { progressToken: 1, progress: at },
-});
-const elicit = { jsonrpc: "2.0", id: "e1", method: "elicitation/create", params: { message: "?" } };
-
-/** A call of a client that reads both forms of answers. */
-function call(session: string, name = "t") {
-  const given = handshakeCall(session, name);
-  return { ...given, headers: { ...given.headers, ...reads } };
-}
-
-/** Opens a session of an older revision. */
-async function olderSession(url: string, key: string, revision: string): Promise<string> {
-  const params = { protocolVersion: revision, capabilities: {}, clientInfo: { name: "old", version: "1" } };
-  const body = JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params });
-  const response = await responseOf(
-    post(url, key, { headers: { "content-type": "application/json" }, body }),
-  );
-  await text(response);
-  return String(response.headers["mcp-session-id"]);
-}
-
-/** A scene whose tool calls are answered by `serve`, step by step. */
-async function streaming(
-  serve: (received: Received) => void | Promise<void>,
-  limits: Partial<GatewayLimits> = {},
-) {
-  const made = await scene(
-    async (received) => {
-      if (received.message.method === "tools/call") await serve(received);
-      else wellBehaved(received);
-    },
-    { limits },
-  );
-  return { ...made, session: await openSession(made.url, made.key) };
-}
-
-/** Begins to answer with an event stream. */
-function begin({ res }: Received, ...messages: unknown[]): void {
-  res.writeHead(200, { "content-type": "text/event-stream" });
-  res.write(messages.map(event).join(""));
-}
 
 test.each([
   ["JSON", (received: Received) => json(received.res, result), "application/json"],
@@ -266,102 +214,6 @@ test("An id that was never sent is refused.", async () => {
   expect(JSON.parse(await text(response)).error.message).toContain("Last-Event-ID");
 });
 
-test("What is held of a stream is bounded: of more events than fit, those that nobody waits for go first. [R:handshake-client.replay-bounded]", async () => {
-  const release = deferred();
-  const { url, key, session, world } = await streaming(async (received) => {
-    begin(received, elicit);
-    await release.promise;
-    for (let i = 1; i <= 1000; i++) received.res.write(event(progress(i)));
-    received.res.end(event(result));
-  });
-  const first = await Reading.of(post(url, key, call(session)));
-  const { id } = (await first.next())!;
-  first.req.destroy();
-  await once(first.req, "close");
-  release.resolve();
-  await world.record((r) => r.method === "tools/call");
-  const again = await Reading.of(get(url, key, { "mcp-session-id": session, "last-event-id": id! }));
-  const messages = (await again.rest()).map(({ data }) => JSON.parse(data!));
-  expect(messages[0]).toEqual(elicit);
-  expect(messages.at(-1)).toEqual(result);
-  expect(messages).toHaveLength(256);
-  expect(messages.at(-2)).toEqual(progress(1000));
-});
-
-/** A call whose stream has ended, with the id of its first event. */
-async function ended({ url, key, session }: Awaited<ReturnType<typeof streaming>>) {
-  const [first] = await (await Reading.of(post(url, key, call(session)))).rest();
-  const again = async () =>
-    (await Reading.of(get(url, key, { "mcp-session-id": session, "last-event-id": first!.id! }))).rest();
-  return { again };
-}
-
-const large = (received: Received) => {
-  begin(received, progress(1), { ...result, result: { text: "x".repeat(2000) } });
-  received.res.end();
-};
-
-test("A stream is held for a while after its end, and then no more. [R:handshake-client.replay-bounded]", async () => {
-  const made = await streaming(large, { replayMs: 100 });
-  const kept = await ended(made);
-  expect((await kept.again()).at(-1)!.data).toContain("xxx");
-  const late = await ended(made);
-  await vi.waitFor(() => expect(made.world.gateway.sizes.held).toBe(0), 5_000);
-  expect((await late.again()).at(-1)!.data).toContain("not held any more");
-});
-
-test("Where all streams together hold too much, the one that ended first goes first. [R:handshake-client.replay-bounded]", async () => {
-  const made = await streaming(large, { replayTotalBytes: 5_000 });
-  const [first, second, third] = [await ended(made), await ended(made), await ended(made)];
-  expect((await first!.again()).at(-1)!.data).toContain("not held any more");
-  for (const { again } of [second!, third!]) expect((await again()).at(-1)!.data).toContain("xxx");
-});
-
-test("A client that comes back and does not read is cut off, and the call goes on without it. [R:handshake-client.slow-reader]", async () => {
-  const release = deferred();
-  const told = { ...progress(2), params: { message: "x".repeat(50_000) } };
-  const { url, key, session, world } = await streaming(
-    async (received) => {
-      begin(received, progress(1));
-      await release.promise;
-      for (let i = 0; i < 200; i++) {
-        if (!received.res.write(event(told))) await once(received.res, "drain");
-      }
-      received.res.end(event(result));
-    },
-    { messageBytes: 100_000 },
-  );
-  const first = await Reading.of(post(url, key, call(session)));
-  const { id } = (await first.next())!;
-  first.req.destroy();
-  // A unix socket's buffers are small: a client that does not read is felt at once.
-  const socketPath = join(temporaryFolder(), "g");
-  const door = createServer((req, res) => world.gateway.handle(req, res)).listen(socketPath);
-  await once(door, "listening");
-  const req = request({
-    socketPath,
-    path: new URL(url).pathname,
-    headers: {
-      accept: "text/event-stream",
-      authorization: `Bearer ${key}`,
-      "mcp-session-id": session,
-      "last-event-id": id!,
-    },
-  });
-  req.on("error", () => {});
-  req.end();
-  // A listener that reads nothing: without one, Node's client would drain the answer.
-  const [response] = (await once(req, "response")) as [IncomingMessage];
-  response.on("error", () => {});
-  release.resolve();
-  expect((await world.record((r) => r.http_method === "GET")).outcome).toBe("client_gone");
-  await world.record((r) => r.method === "tools/call");
-  const again = await Reading.of(get(url, key, { "mcp-session-id": session, "last-event-id": id! }));
-  expect(JSON.parse((await again.rest()).at(-1)!.data!)).toEqual(result);
-  door.closeAllConnections();
-  door.close();
-});
-
 test("A client that comes back while its first connection seems alive takes the stream over.", async () => {
   const release = deferred();
   const { url, key, session } = await streaming(async (received) => {
@@ -378,55 +230,3 @@ test("A client that comes back while its first connection seems alive takes the 
   expect((await again.rest()).map(({ data }) => JSON.parse(data!))).toEqual([result]);
   expect(first.blocks.some(({ data }) => data?.includes("result"))).toBe(false);
 });
-
-test.each([
-  ["TypeScript SDK 1", sdk1],
-  ["TypeScript SDK 2", sdk2],
-])(
-  "A call of the %s survives the loss of its connection. [R:handshake-client.resume-sdk]",
-  async (_, connect) => {
-    const python = keep(await PythonServer.start(frameworks[0]));
-    const world = keep(await TestGateway.start());
-    const url = world.publish("f", { address: python.address, manifest: python.manifest });
-    const { key } = world.key({ roles: { f: "user" } });
-    const client = await connect(url, key);
-    const folder = temporaryFolder();
-    const primed = deferred();
-    const called = client.hold(folder, () => primed.resolve());
-    await primed.promise;
-    world.server.closeAllConnections();
-    writeFileSync(join(folder, "release"), "");
-    expect(await called).toContain("held");
-    expect(await world.record((r) => r.http_method === "GET" && r.stream_events > 0)).toMatchObject({
-      outcome: "complete",
-    });
-    await client.close();
-  },
-);
-
-function bearer(key: string) {
-  return { requestInit: { headers: { Authorization: `Bearer ${key}` } } };
-}
-
-async function sdk1(url: string, key: string) {
-  const client = new Client1({ name: "sdk-1", version: "1" });
-  // The SDK's transport type is not written for exactOptionalPropertyTypes.
-  await client.connect(new Transport1(new URL(url), bearer(key)) as Parameters<Client1["connect"]>[0]);
-  return {
-    hold: async (folder: string, onresumptiontoken: () => void) =>
-      JSON.stringify(
-        await client.callTool({ name: "hold", arguments: { folder } }, undefined, { onresumptiontoken }),
-      ),
-    close: () => client.close(),
-  };
-}
-
-async function sdk2(url: string, key: string) {
-  const client = new Client2({ name: "sdk-2", version: "1" }, { versionNegotiation: { mode: "legacy" } });
-  await client.connect(new Transport2(new URL(url), bearer(key)));
-  return {
-    hold: async (folder: string, onresumptiontoken: () => void) =>
-      JSON.stringify(await client.callTool({ name: "hold", arguments: { folder } }, { onresumptiontoken })),
-    close: () => client.close(),
-  };
-}

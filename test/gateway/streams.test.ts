@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { frameworks, PythonServer, temporaryFolder, TestGateway } from "./harness.ts";
 import { deferred, event, handshakeCall, keep, post, responseOf, result, scene, text } from "./scene.ts";
-import { json, openSession, type Received, statelessCall, wellBehaved } from "./scripted.ts";
+import { openSession, type Received, statelessCall, wellBehaved } from "./scripted.ts";
 
 test("An event reaches the client while the upstream still holds the rest.", async () => {
   const release = deferred();
@@ -108,10 +108,11 @@ test("A handshake client that hangs up on having its response has left nothing b
   });
   const session = await openSession(url, key);
   const leaving = post(url, key, handshakeCall(session, "t"));
+  const left = once(leaving, "close");
   const response = await responseOf(leaving);
   expect(String(((await once(response, "data")) as [Buffer])[0])).toContain('"result"');
   leaving.destroy();
-  await once(leaving, "close");
+  await left;
   release.resolve();
   const record = await world.record((r) => r.method === "tools/call");
   expect(record).toMatchObject({ outcome: "complete", http_status: 200 });
@@ -295,112 +296,3 @@ test("Two stateless requests are never given the same session upstream.", async 
   expect(new Set(sessions).size).toBe(2);
   expect(sessions.every((session) => typeof session === "string" && session.length >= 26)).toBe(true);
 });
-
-test("An upstream that lets its stream go is asked to go on with it, and the client notices nothing. [R:handshake-client.upstream-polling]", async () => {
-  const { url, key, upstream, world } = await scene(({ req, res, message }) => {
-    const last = req.headers["last-event-id"];
-    if (message.method !== "tools/call" && last === undefined)
-      return wellBehaved({ req, res, message } as Received);
-    res.writeHead(200, { "content-type": "text/event-stream" });
-    if (last === undefined) res.end("id: a-0\nretry: 60\ndata:\n\n");
-    else if (last === "a-0") {
-      res.end(
-        `id: a-1\ndata: ${JSON.stringify({ jsonrpc: "2.0", method: "notifications/progress", params: {} })}\n\n`,
-      );
-    } else res.end(`id: a-2\ndata: ${JSON.stringify(result)}\n\n`);
-  });
-  const session = await openSession(url, key);
-  const response = await responseOf(post(url, key, handshakeCall(session, "t")));
-  const body = await text(response);
-  expect(body).toContain("notifications/progress");
-  expect(body).toContain('"result"');
-  expect(body).not.toContain("a-0");
-  const asked = upstream.received.filter(({ req }) => req.method === "GET");
-  expect(asked.map(({ req }) => req.headers["last-event-id"])).toEqual(["a-0", "a-1"]);
-  for (const { req } of asked) {
-    expect(req.headers.accept).toBe("text/event-stream");
-    expect(req.headers["mcp-session-id"]).toBe(upstream.received.at(1)!.req.headers["mcp-session-id"]);
-  }
-  expect(await world.record((r) => r.method === "tools/call")).toMatchObject({ outcome: "complete" });
-});
-
-test.each([
-  ["a stateless", statelessCall("tools/call", { name: "t" })],
-  ["a handshake", undefined],
-])(
-  "An event stream that ends without a response is an error for %s client, and no complete call in the record. [R:handshake-client.upstream-unanswered]",
-  async (_, stateless) => {
-    const { url, key, world } = await scene((received) => {
-      if (received.message.method !== "tools/call") return wellBehaved(received);
-      received.res.writeHead(200, { "content-type": "text/event-stream" });
-      received.res.end(event({ jsonrpc: "2.0", method: "notifications/progress", params: {} }));
-    });
-    const given = stateless ?? handshakeCall(await openSession(url, key), "t");
-    const response = await responseOf(post(url, key, given));
-    const last = (await text(response)).trim().split("data: ").at(-1)!;
-    expect(JSON.parse(last)).toMatchObject({ id: 7, error: { data: { boundary: "upstream" } } });
-    expect(await world.record((r) => r.method === "tools/call")).toMatchObject({
-      outcome: "upstream_gone",
-      boundary: "upstream",
-      is_error: true,
-    });
-  },
-);
-
-test("An upstream that does not go on with the stream that it let go is told to the client. [R:handshake-client.upstream-polling]", async () => {
-  const { url, key, world, upstream } = await scene((received) => {
-    const { req, res, message } = received;
-    if (req.method === "GET") return json(res, { error: "no" }, 405);
-    if (message.method !== "tools/call") return wellBehaved(received);
-    res.writeHead(200, { "content-type": "text/event-stream" });
-    res.end("id: a-0\nretry: 60\ndata:\n\n");
-  });
-  const session = await openSession(url, key);
-  const response = await responseOf(post(url, key, handshakeCall(session, "t")));
-  expect(await text(response)).toContain("HTTP 405");
-  expect(await world.record((r) => r.method === "tools/call")).toMatchObject({
-    outcome: "upstream_gone",
-    boundary: "upstream",
-  });
-  expect(upstream.received.filter(({ req }) => req.method === "GET")).toHaveLength(1);
-});
-
-test("An upstream that is asked again and again is asked within the request window only. [R:handshake-client.upstream-polling]", async () => {
-  const { url, key, world } = await scene(
-    (received) => {
-      const { req, res, message } = received;
-      if (req.method !== "GET" && message.method !== "tools/call") return wellBehaved(received);
-      res.writeHead(200, { "content-type": "text/event-stream" });
-      res.end("id: a-0\nretry: 60\ndata:\n\n");
-    },
-    { windowMs: 400 },
-  );
-  const session = await openSession(url, key);
-  const response = await responseOf(post(url, key, handshakeCall(session, "t")));
-  expect(await text(response)).toContain("400 ms");
-  expect(await world.record((r) => r.method === "tools/call")).toMatchObject({ outcome: "timeout" });
-});
-
-test.each(["the request", "the question for the rest"])(
-  "An upstream that holds the answer to %s open after its response is let go. [R:handshake-client.upstream-let-go]",
-  async (held) => {
-    const closed = deferred();
-    const { url, key, world } = await scene((received) => {
-      const { req, res, message } = received;
-      if (req.method !== "GET" && message.method !== "tools/call") return wellBehaved(received);
-      res.writeHead(200, { "content-type": "text/event-stream" });
-      if (held !== "the request" && req.method !== "GET")
-        return void res.end("id: a-0\nretry: 10\ndata:\n\n");
-      res.on("close", () => closed.resolve());
-      res.write(`id: a-1\n${event(result)}`);
-    });
-    const session = await openSession(url, key);
-    const response = await responseOf(post(url, key, handshakeCall(session, "t")));
-    expect(await text(response)).toContain('"result"');
-    await closed.promise;
-    expect(await world.record((r) => r.method === "tools/call")).toMatchObject({
-      outcome: "complete",
-      http_status: 200,
-    });
-  },
-);

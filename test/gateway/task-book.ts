@@ -42,10 +42,10 @@ export class TaskBook {
     const given = (params["arguments"] ?? {}) as Json;
     switch (params["name"]) {
       case "greet":
-        return said(`Hello, ${String(given["name"] ?? "World")}!`);
+        return said(`Hello, ${word(given["name"], "World")}!`);
       case "slow_compute": {
         const seconds = Number(given["seconds"] ?? 0);
-        if (!may || seconds === 0) return said(`computed ${String(given["label"] ?? "")}`);
+        if (!may || seconds === 0) return said(`computed ${word(given["label"], "")}`);
         const ttlMs = "ttlMs" in given ? (given["ttlMs"] as number | null) : 60_000;
         return this.#create((task) => this.#later(task, seconds, { result: said("computed") }), ttlMs);
       }
@@ -153,6 +153,10 @@ export function shape({
   detail,
 }: Task): Json {
   return { taskId, status, createdAt, lastUpdatedAt, ttlMs, pollIntervalMs, ...detail };
+}
+
+function word(value: unknown, otherwise: string): string {
+  return typeof value === "string" ? value : otherwise;
 }
 
 export function said(text: string): Json {

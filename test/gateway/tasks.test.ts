@@ -17,14 +17,19 @@ interface Answer {
   readonly error?: { code: number; message: string; data?: Record<string, unknown> };
 }
 
-async function place() {
+async function place(external = false) {
   const server = keep(await TasksServer.start());
   const world = keep(await TestGateway.start());
   const pools = createPools();
   const manifest = await discover(pools.at(server.address));
   await pools.close();
   const publish = (slug: string, deployment = "live") =>
-    world.publish(slug, { address: server.address, manifest, deployment });
+    world.publish(slug, {
+      address: external ? server.url : server.address,
+      external,
+      manifest,
+      deployment,
+    });
   const url = publish("s");
   const { key, principal } = world.key({ roles: { s: "user", other: "user" } });
   const send = async (
@@ -51,23 +56,26 @@ async function place() {
   return { server, world, url, publish, key, principal, send, call };
 }
 
-test("A call that becomes a task is known to the client by an id of the gateway, under which it is read to its end. [R:tasks.own-ids]", async () => {
-  const { server, call, send } = await place();
-  const { result: made } = await call("slow_compute", { seconds: 3600 });
-  expect(made).toMatchObject({ resultType: "task", status: "working", ttlMs: 60_000 });
-  const [own] = server.ids;
-  expect(JSON.stringify(made)).not.toContain(own);
-  const { taskId } = made!;
-  expect((await send("tasks/get", { taskId })).result).toMatchObject({ taskId, status: "working" });
-  server.finish(own!, "done at last");
-  const { result } = await send("tasks/get", { taskId });
-  expect(result).toMatchObject({
-    resultType: "complete",
-    taskId,
-    status: "completed",
-    result: { content: [{ type: "text", text: "done at last" }] },
+for (const external of [false, true]) {
+  const where = external ? "that runs elsewhere" : "of ours";
+  test(`A call at a server ${where} that becomes a task is known to the client by an id of the gateway, under which it is read to its end. [R:tasks.own-ids]`, async () => {
+    const { server, call, send } = await place(external);
+    const { result: made } = await call("slow_compute", { seconds: 3600 });
+    expect(made).toMatchObject({ resultType: "task", status: "working", ttlMs: 60_000 });
+    const [own] = server.ids;
+    expect(JSON.stringify(made)).not.toContain(own);
+    const { taskId } = made!;
+    expect((await send("tasks/get", { taskId })).result).toMatchObject({ taskId, status: "working" });
+    server.finish(own!, "done at last");
+    const { result } = await send("tasks/get", { taskId });
+    expect(result).toMatchObject({
+      resultType: "complete",
+      taskId,
+      status: "completed",
+      result: { content: [{ type: "text", text: "done at last" }] },
+    });
   });
-});
+}
 
 test("Header and body of a call on a task are rewritten together for its server. [R:tasks.rewritten-together]", async () => {
   const { server, call, send, world } = await place();

@@ -42,22 +42,18 @@ describe.each(["stateless", "handshake"] as const)("a real server that is spoken
 
   test("A subscription outlives the instance that it was made at. [R:hub.subscription-survives]", async () => {
     await using client = await connect(url, key, "handshake");
-    await client.client.subscribeResource({ uri: "note://two" });
-    await until(async () => {
-      await client.call("touch", { uri: "note://two" });
-      return client.inbox.told.length > 0;
-    });
-    const before = client.inbox.told.length;
+    for (const uri of ["note://one", "note://two"]) await client.client.subscribeResource({ uri });
+    const told = (uri: string) => client.inbox.told.some(({ params }) => params?.["uri"] === uri);
+    const touched = (uri: string) => until(() => client.call("touch", { uri }).then(() => told(uri)));
+    await touched("note://two");
     await running.runner.retire(running.target);
-    await until(async () => {
-      await client.call("touch", { uri: "note://two" });
-      return client.inbox.told.length > before;
-    });
+    expect(told("note://one")).toBe(false);
+    await touched("note://one");
   });
 });
 
 /** A handshake upstream that keeps the streams on which it speaks first. */
-async function speaking(given: { idleMs?: number } = {}) {
+async function speaking(given: { replayMs?: number } = {}) {
   const gets: { session: string; say: (message: object) => void; closed: () => boolean }[] = [];
   const posted: { session: string; method: string | undefined }[] = [];
   const upstream = keep(
@@ -144,18 +140,36 @@ test("A session has one standing stream, the newest. [R:hub.one-per-session]", a
 });
 
 test("A client that lost its standing stream goes on with what it missed. [R:hub.standing-resumes]", async () => {
-  const { gets, stand } = await speaking();
+  const { world, gets, stand } = await speaking();
   const one = await stand();
   await until(() => gets.length === 1);
   gets[0]!.say({ method: methods.tools });
   await one.first(1);
   const id = /id: (\S+)\n(?:.*\n)?data: \{/.exec(one.text)![1]!;
   await one[Symbol.asyncDispose]();
+  // It is known to be gone once its record is written.
+  await world.record(({ http_method }) => http_method === "GET");
   gets[0]!.say({ method: methods.prompts });
   const two = await stand({ "last-event-id": id });
   gets[0]!.say({ method: methods.resources });
   expect((await two.first(2)).map(({ method }) => method)).toEqual([methods.prompts, methods.resources]);
   expect(gets.length).toBe(1);
+});
+
+test("A client that comes back too late for what it missed gets a new stream. [R:hub.standing-late]", async () => {
+  const { world, gets, stand } = await speaking({ replayMs: 50 });
+  const one = await stand();
+  await until(() => gets.length === 1);
+  gets[0]!.say({ method: methods.tools });
+  await one.first(1);
+  const id = /id: (\S+)\n(?:.*\n)?data: \{/.exec(one.text)![1]!;
+  await one[Symbol.asyncDispose]();
+  await until(() => world.gateway.sizes.held === 0);
+  const two = await stand({ "last-event-id": id });
+  expect(two.status).toBe(200);
+  await until(() => gets.length === 2);
+  gets[1]!.say({ method: methods.prompts });
+  expect((await two.first(1))[0]!.method).toBe(methods.prompts);
 });
 
 test("A standing stream ends with its session.", async () => {
@@ -168,6 +182,7 @@ test("A standing stream ends with its session.", async () => {
   });
   await stream.until(({ ended }) => ended);
   await until(() => gets[0]!.closed());
+  expect(stream.messages).toEqual([]);
 });
 
 test("A standing stream ends when its session expires, and when its key is revoked. [R:hub.standing-ends]", async () => {
@@ -180,6 +195,7 @@ test("A standing stream ends when its session expires, and when its key is revok
   const revoked = await stand();
   world.revoke(key);
   await revoked.until(({ ended }) => ended);
+  expect([...expiring.messages, ...revoked.messages]).toEqual([]);
 });
 
 test("A session may be subscribed to 256 resources, and is told when it wants more. [R:guards.subscriptions-most]", async () => {

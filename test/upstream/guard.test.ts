@@ -133,6 +133,12 @@ describe("the guard", () => {
     expect((await refusal(guard.resolve("org", "127.0.0.1", 9000))).why).toBe("own_listener");
     expect((await refusal(guard.resolve("org", "localhost", 9000))).why).toBe("own_listener");
     expect((await refusal(guard.resolve("org", "0.0.0.0", 9000))).why).toBe("own_listener");
+    const named = guardWith({
+      own: () => [{ host: "db.example.com", port: 5432 }],
+      resolve: async () => [{ address: "93.184.215.14", family: 4 }],
+    });
+    expect((await refusal(named.resolve("org", "DB.example.com.", 5432))).why).toBe("own_listener");
+    expect(await named.resolve("org", "db.example.com", 443)).toHaveLength(1);
   });
 
   it("refuses a name when any one of its addresses is refused", async () => {

@@ -41,3 +41,9 @@ export const statelessOnly: Instead = ({ message }: Seen) => {
       };
   }
 };
+
+/** A server that speaks both: the stateless revision to who claims it, the handshake era to others. */
+export const bothEras: Instead = (seen: Seen) => {
+  const meta = seen.message?.params?.["_meta"] as Record<string, unknown> | undefined;
+  return meta?.["io.modelcontextprotocol/protocolVersion"] === undefined ? undefined : statelessOnly(seen);
+};

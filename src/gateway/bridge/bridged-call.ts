@@ -46,7 +46,9 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
   readonly owner: string;
   readonly #bridge: Bridge;
   readonly #first: Turn;
-  readonly #bridged: Bridged;
+  readonly #bridged: Omit<Bridged, "params">;
+  /** Until the call cannot be sent once more. */
+  #params: JsonObject;
   /** The call's id and progress token upstream. */
   #name = "";
   #speaking: Speaking | undefined;
@@ -59,18 +61,18 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
   #expiresAt = Infinity;
   #refused: Told["refused"];
   #outcome: JsonObject | Refusal | undefined;
-  #keptBytes = 0;
   #again = false;
   #over = false;
 
   constructor(bridge: Bridge, turn: Turn, bridged: Bridged) {
     this.#bridge = bridge;
     this.#first = turn;
-    this.#bridged = bridged;
-    const { endpoint, principal } = turn;
-    // All who are anonymous are one, at one endpoint only.
-    const within = principal.kind === "anonymous" ? endpoint.id : endpoint.organization.id;
-    this.owner = `${within} ${principalId(principal)}`;
+    const { params, ...rest } = bridged;
+    this.#bridged = rest;
+    this.#params = params;
+    const { x, endpoint, principal } = turn;
+    const who = principal.kind === "anonymous" ? `anonymous ${x.record.ip}` : principalId(principal);
+    this.owner = `${endpoint.organization.id} ${who}`;
   }
 
   /** Puts the client's request to work. */
@@ -192,7 +194,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     const { leases, limits } = this.#bridge.services;
     const { upstream, requestWindowMs: windowMs } = this.#first.endpoint;
     const { method } = this.#bridged;
-    const params = traced(this.#first.x, this.#bridged.params);
+    const params = traced(this.#first.x, this.#params);
     const _meta = { ...metaOf(params), progressToken: this.#name };
     const message = { jsonrpc: "2.0", id: this.#name, method, params: { ...params, _meta } };
     const { messageBytes } = limits;
@@ -247,7 +249,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     const present = this.#present;
     if (present === undefined || this.#questions.size === 0) return;
     this.#present = undefined;
-    const full = this.#bridge.parked.add(this);
+    const full = this.#bridge.parked.add(this, this.#questions.bytes);
     if (full !== undefined) {
       present.answer.fail(full);
       void this.cancel("Too many calls wait for their clients.");
@@ -255,6 +257,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     }
     const { services, sweeper } = this.#bridge;
     this.#rounds++;
+    this.#params = {};
     this.#call?.rest();
     this.#call?.resume();
     this.#expiresAt = sweeper.now() + services.limits.personMs;
@@ -279,8 +282,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     if (this.#present !== undefined) return this.#deliver(outcome);
     // Its client is away, and gets it on coming back.
     const bytes = outcome instanceof Refusal ? 0 : JSON.stringify(outcome).length;
-    if (this.#bridge.parked.keep(bytes)) this.#keptBytes = bytes;
-    else this.#outcome = unkept();
+    if (!this.#bridge.parked.keep(this, bytes)) this.#outcome = unkept();
   }
 
   #deliver(outcome: JsonObject | Refusal): void {
@@ -312,8 +314,6 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     this.#gatheredAt = this.#expiresAt = Infinity;
     this.#bridge.sweeper.remove(this);
     this.#bridge.parked.remove(this);
-    this.#bridge.parked.keep(-this.#keptBytes);
-    this.#keptBytes = 0;
   }
 }
 

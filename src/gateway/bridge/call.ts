@@ -1,16 +1,15 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
-import { SseReader, SseTooLarge } from "../../lib/sse.ts";
-import { isObject, type JsonObject } from "../../mcp/envelope.ts";
-import { parseLossless } from "../../mcp/lossless.ts";
+import type { JsonObject } from "../../mcp/envelope.ts";
 import type { Upstream } from "../../snapshot/snapshot.ts";
 import { EraWatch, mayContradict } from "../era-watch.ts";
 import { refusedHead } from "../external.ts";
 import type { Held, Leases } from "../leases.ts";
 import { Refusal } from "../refusal.ts";
 import { formOf } from "../relay.ts";
-import type { Sweeper, Swept } from "./sweeper.ts";
+import { AnswerReader } from "./answer-reader.ts";
 import { brokenOff, unstarted, withoutResponse } from "./refusals.ts";
+import type { Sweeper, Swept } from "./sweeper.ts";
 
 /** Told of what an upstream says to one message, in order; `ended` or `failed` comes once, and last. */
 export interface Hearer {
@@ -51,15 +50,13 @@ const LEAST_RETRY_MS = 100;
 export class UpstreamCall implements Dispatcher.DispatchHandler, Swept {
   readonly #leases: Leases;
   readonly #sweeper: Sweeper;
-  readonly #options: CallOptions;
+  readonly #options: Omit<CallOptions, "body">;
   readonly #hearer: Hearer;
-  readonly #events: SseReader;
+  readonly #reader: AnswerReader;
+  /** Until it has left, and cannot be sent once more. */
+  #body: string | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #held: Held | undefined;
-  #form: "json" | "events" | "empty" | undefined;
-  #chunks: Buffer[] = [];
-  #size = 0;
-  #refusal: Refusal | undefined;
   #watch: EraWatch | undefined;
   #retried = false;
   /** Its stream ended early, and is asked to go on; monotonic milliseconds at which that is due. */
@@ -74,9 +71,11 @@ export class UpstreamCall implements Dispatcher.DispatchHandler, Swept {
   constructor(leases: Leases, sweeper: Sweeper, options: CallOptions, hearer: Hearer) {
     this.#leases = leases;
     this.#sweeper = sweeper;
-    this.#options = options;
+    const { body, ...rest } = options;
+    this.#options = rest;
     this.#hearer = hearer;
-    this.#events = new SseReader(options.messageBytes, (event) => this.#read(event.data));
+    this.#body = body;
+    this.#reader = new AnswerReader(options.messageBytes, (message) => this.#read(message));
   }
 
   start(): void {
@@ -153,6 +152,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler, Swept {
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (this.#over || status < 200) return;
+    this.#body = undefined;
     if (this.#resuming) {
       if (status === 200 && formOf(status, headers) === "events") return;
       return this.#stop(withoutResponse());
@@ -162,38 +162,24 @@ export class UpstreamCall implements Dispatcher.DispatchHandler, Swept {
     }
     const external = this.#options.upstream.kind === "external";
     if (external) this.#heed(status);
-    const form = (external ? refusedHead(status, headers) : undefined) ?? formOf(status, headers);
-    if (form instanceof Refusal) this.#stop(form);
-    else this.#form = form;
+    const refusal =
+      (external ? refusedHead(status, headers) : undefined) ?? this.#reader.start(status, headers);
+    if (refusal !== undefined) this.#stop(refusal);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#over || this.#silent) return;
     this.#watch?.hear(chunk);
-    if (this.#form === "events") {
-      try {
-        this.#events.push(chunk);
-      } catch (error) {
-        if (!(error instanceof SseTooLarge)) throw error;
-        this.#refusal = this.#tooLarge();
-      }
-    } else {
-      this.#size += chunk.length;
-      if (this.#size > this.#options.messageBytes) this.#refusal = this.#tooLarge();
-      else this.#chunks.push(chunk);
-    }
-    if (this.#refusal !== undefined) this.#stop(this.#refusal);
+    const refusal = this.#reader.push(chunk);
+    if (refusal !== undefined) this.#stop(refusal);
   }
 
   onResponseEnd(): void {
     if (this.#over || this.#comesBack()) return;
     const { upstream } = this.#options;
     if (upstream.kind === "external" && this.#watch?.contradicts() === true) this.#leases.doubt(upstream);
-    if (!this.#silent && this.#form === "json") {
-      this.#read(Buffer.concat(this.#chunks).toString());
-      this.#chunks = [];
-      if (this.#refusal !== undefined) return this.#stop(this.#refusal);
-    }
+    const refusal = this.#silent ? undefined : this.#reader.end();
+    if (refusal !== undefined) return this.#stop(refusal);
     const silent = this.#silent;
     this.#finish();
     if (!silent) this.#hearer.ended();
@@ -240,26 +226,25 @@ export class UpstreamCall implements Dispatcher.DispatchHandler, Swept {
     this.#leases.begin(held);
     this.#hearer.sent(held, coldMs);
     const { dispatcher, origin, path } = held.dial;
-    const { headers, body } = this.#options;
-    dispatcher.dispatch({ origin, path, method: "POST", headers, body }, this);
+    const { headers } = this.#options;
+    dispatcher.dispatch({ origin, path, method: "POST", headers, body: this.#body ?? null }, this);
   }
 
   /** A stream that ends before its response can be asked for the rest (2025-11-25, basic/transports). */
   #comesBack(): boolean {
-    const { lastId, retryMs = RETRY_MS } = this.#events;
-    if (!this.#options.resumes || this.#form !== "events" || lastId === undefined) return false;
-    if (this.#silent || this.#refusal !== undefined || this.#held?.lost === true) return false;
+    const from = this.#options.resumes && !this.#silent ? this.#reader.resumption : undefined;
+    if (from === undefined || this.#held?.lost === true) return false;
     this.#resuming = true;
     this.#controller = undefined;
-    this.#events.restart();
-    this.#resumeAt = this.#sweeper.now() + Math.max(LEAST_RETRY_MS, retryMs);
+    this.#reader.restart();
+    this.#resumeAt = this.#sweeper.now() + Math.max(LEAST_RETRY_MS, from.afterMs ?? RETRY_MS);
     return true;
   }
 
   #goOnReading(): void {
     this.#resumeAt = Infinity;
     const { dispatcher, origin, path } = this.#held!.dial;
-    const headers = [...this.#options.headers, "last-event-id", this.#events.lastId!];
+    const headers = [...this.#options.headers, "last-event-id", this.#reader.resumption!.id];
     dispatcher.dispatch({ origin, path, method: "GET", headers }, this);
   }
 
@@ -270,13 +255,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler, Swept {
     this.#watch = new EraWatch(headers.includes("mcp-method") ? "stateless" : "handshake", method, status);
   }
 
-  #read(text: string): void {
-    // An event with an id and empty data only primes a client to resume (2025-11-25, basic/transports).
-    if (this.#silent || this.#refusal !== undefined || text === "") return;
-    const message = messageOf(text);
-    if (message === undefined) {
-      this.#refusal = new Refusal("upstream", 502, "The server's answer is not a JSON-RPC message.");
-    } else this.#hearer.heard(message);
+  #read(message: JsonObject): void {
+    if (!this.#silent) this.#hearer.heard(message);
   }
 
   #stop(refusal: Refusal): void {
@@ -292,25 +272,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler, Swept {
     this.rest();
     this.#resumeAt = Infinity;
     this.#sweeper.remove(this);
-    this.#chunks = [];
     if (this.#held !== undefined) this.#leases.end(this.#held);
     if (reason !== undefined) this.#controller?.abort(reason);
-  }
-
-  #tooLarge(): Refusal {
-    return new Refusal(
-      "limit",
-      502,
-      `The server's answer holds a message of more than ${this.#options.messageBytes} bytes, which cannot be translated for this client.`,
-    );
-  }
-}
-
-function messageOf(text: string): JsonObject | undefined {
-  try {
-    const value = parseLossless(text);
-    return isObject(value) && value["jsonrpc"] === "2.0" ? value : undefined;
-  } catch {
-    return;
   }
 }

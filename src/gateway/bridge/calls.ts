@@ -26,9 +26,4 @@ export class Calls {
     call?.cancel(reason);
     return call !== undefined;
   }
-
-  /** Cancels all requests of a session that has ended. */
-  end(session: string): void {
-    for (const call of this.#sessions.get(session)?.values() ?? []) call.cancel("The session has ended.");
-  }
 }

@@ -1,5 +1,6 @@
 import { randomText } from "../../lib/ids.ts";
 import { isObject, type JsonObject, metaOf } from "../../mcp/envelope.ts";
+import { codes } from "../../mcp/errors.ts";
 import {
   clientRequestFor,
   declaredBy,
@@ -116,6 +117,8 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
   }
 
   sweep(now: number): void {
+    // Wherever it was ended, every process learns of it.
+    if (this.#bridge.services.book.isOver(this.#session)) return this.cancel("The session has ended.");
     if (now >= this.#againAt) this.#again();
     if (now >= this.#expiresAt) {
       const minutes = this.#bridge.services.limits.personMs / 60_000;
@@ -196,6 +199,11 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
     const { result, error } = message;
     const { id } = this.#request;
     if (isObject(error)) {
+      const { upstream } = this.#turn.endpoint;
+      // Another definition of the tool than the one that is known here: it is read anew, off the path.
+      if (error["code"] === codes.headerMismatch && upstream.kind === "external") {
+        this.#bridge.services.leases.doubt(upstream);
+      }
       return this.#respond({ jsonrpc: "2.0", id, error: handshakeError(this.#request, error) });
     }
     const type = isObject(result) ? (result["resultType"] ?? "complete") : undefined;

@@ -23,6 +23,11 @@ export class OpenQuestions {
     return this.#open.size;
   }
 
+  /** Bytes of what was asked since all was answered last. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** False: too much is asked at once. */
   add(id: RequestId, request: ClientRequest): boolean {
     const bytes = JSON.stringify(request.params).length;
@@ -57,7 +62,9 @@ export class OpenQuestions {
       const response = Object.hasOwn(given, key) ? given[key] : undefined;
       if (question === undefined || !isAnswerTo(question.request.method, response)) continue;
       this.#open.delete(key);
-      answered.push({ id: question.id, result: response });
+      // The handshake era has one kind of result.
+      const { resultType: _, ...result } = response;
+      answered.push({ id: question.id, result });
     }
     if (this.#open.size === 0) this.#bytes = 0;
     return answered;

@@ -11,13 +11,14 @@ export interface Waiting {
 
 const PER_OWNER = 32;
 const IN_ALL = 2_000;
-/** Bytes of responses that came while their clients were away. */
+/** Bytes of what was asked, and of responses that came while their clients were away. */
 const KEPT_BYTES = 64 * 1024 * 1024;
 
 /** The calls that this process holds for stateless clients which were asked something. */
 export class Parked {
   readonly #calls = new Map<string, Waiting>();
   readonly #counts = new Map<string, number>();
+  readonly #kept = new Map<Waiting, number>();
   #bytes = 0;
 
   get size(): number {
@@ -28,28 +29,33 @@ export class Parked {
     return this.#calls.get(id);
   }
 
-  /** A refusal where there are too many. */
-  add(call: Waiting): Refusal | undefined {
+  /** `bytes`: of what it holds. A refusal where there are too many, or where they hold too much. */
+  add(call: Waiting, bytes: number): Refusal | undefined {
+    if (!this.keep(call, bytes)) return tooMany("too much is waiting for an answer already");
     if (this.#calls.has(call.id)) return;
     const count = this.#counts.get(call.owner) ?? 0;
     if (count >= PER_OWNER) return tooMany(`${count} of your calls wait for an answer already`);
-    if (this.#calls.size >= IN_ALL) return tooMany(`${IN_ALL} calls wait for an answer already`);
+    if (this.#calls.size >= IN_ALL) return tooMany("too many calls wait for an answer already");
     this.#calls.set(call.id, call);
     this.#counts.set(call.owner, count + 1);
     return;
   }
 
   remove(call: Waiting): void {
+    this.keep(call, 0);
     if (!this.#calls.delete(call.id)) return;
     const count = this.#counts.get(call.owner)! - 1;
     if (count === 0) this.#counts.delete(call.owner);
     else this.#counts.set(call.owner, count);
   }
 
-  /** Whether there is room to keep a response of this size; it is then taken, until it is given back as less. */
-  keep(bytes: number): boolean {
-    if (this.#bytes + bytes > KEPT_BYTES) return false;
-    this.#bytes += bytes;
+  /** Takes room for what a call holds now, in place of what it held. False: there is none. */
+  keep(call: Waiting, bytes: number): boolean {
+    const total = this.#bytes - (this.#kept.get(call) ?? 0) + bytes;
+    if (total > KEPT_BYTES) return false;
+    this.#bytes = total;
+    if (bytes > 0) this.#kept.set(call, bytes);
+    else this.#kept.delete(call);
     return true;
   }
 

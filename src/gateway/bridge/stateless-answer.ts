@@ -6,6 +6,7 @@ import type { Held } from "../leases.ts";
 import type { Refusal } from "../refusal.ts";
 import { failAnswer, noteMessage } from "../relay.ts";
 import { EventStream } from "../streams/event-stream.ts";
+import { takesEvents } from "../streams/reply.ts";
 import type { Streams } from "../streams/streams.ts";
 
 /** Told what becomes of an answer's client. */
@@ -76,6 +77,13 @@ export class StatelessAnswer implements Flow {
 
   expire(): void {
     // It has no deadline.
+  }
+
+  /** An answer that takes long becomes a stream, so that nobody on the way takes the connection for dead. */
+  tick(): void {
+    const { x } = this;
+    if (this.#events !== undefined || x.elapsed() - this.#since < this.#streams.limits.keepAliveMs) return;
+    if (!this.#over && takesEvents(x)) this.#events = new EventStream(x, this.#streams);
   }
 
   #end(): void {

@@ -81,11 +81,6 @@ export class HandshakeOnStatelessCell {
     return here || x.handedOver;
   }
 
-  /** The session is over, and with it what was under way in it here. */
-  end(session: OpenSession): void {
-    this.#bridge.calls.end(session.claims.sid);
-  }
-
   #answered({ x, endpoint }: Turn, session: OpenSession, message: Note & { kind: "response" }): boolean {
     const holder = holderOf(message.id);
     if (holder === undefined) {

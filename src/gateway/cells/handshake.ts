@@ -8,6 +8,7 @@ import { type Spoken, upstreamHeaders } from "../credential.ts";
 import type { Asked } from "../envelope.ts";
 import { isRepeatable, sessionLost } from "../external.ts";
 import { Forward, type Recovery, type Sink } from "../forward.ts";
+import { announceHeld } from "../hub/held-updates.ts";
 import { Refusal } from "../refusal.ts";
 import { Relay } from "../relay.ts";
 import { Rewriter } from "../rewrite.ts";
@@ -35,12 +36,16 @@ export class HandshakeCell {
         ? x.body
         : JSON.stringify({ ...request.body, params: { ...request.params, protocolVersion: revision } });
     const { sid, upstreamId } = book.begin();
+    let listens = false;
     const sink = new Opening(x, {
       // A session does not exist before its answer, so nothing else can belong to it.
-      rewrite: (message) =>
-        message["method"] === undefined
-          ? { kind: "pass", message: announceReachable(message) }
-          : { kind: "drop" },
+      rewrite(message) {
+        if (message["method"] !== undefined) return { kind: "drop" };
+        const reachable = announceReachable(message);
+        const held = announceHeld(endpoint, reachable);
+        listens = held !== undefined;
+        return { kind: "pass", message: held ?? reachable };
+      },
       messageBytes: limits.messageBytes,
       stateless: false,
       headers: (response) => {
@@ -51,7 +56,8 @@ export class HandshakeCell {
         x.record.session = sid;
         x.record.protocol_version = spoken;
         const own = endpoint.upstream.kind === "external" ? sink.session : undefined;
-        return { "mcp-session-id": book.mint(sid, endpoint, principal, request.params, spoken, own) };
+        const { params } = request;
+        return { "mcp-session-id": book.mint(sid, endpoint, principal, params, spoken, own, listens) };
       },
     });
     this.#send(turn, this.#opening(turn, request.params, revision, upstreamId), body, sink);

@@ -82,6 +82,14 @@ export class StatelessRelay implements Sink {
     this.#relay.fail(refusal);
   }
 
+  tick(): void {
+    this.#relay.tick();
+  }
+
+  isAnswered(): boolean {
+    return this.#relay.isAnswered();
+  }
+
   /** Passes whole events on, and keeps the beginning of the next. */
   #events(chunk: Buffer): boolean {
     const bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);

@@ -52,9 +52,10 @@ export function readFilter(params: JsonObject): Filter {
 
 /** Whether text can be the URI of a resource that is subscribed to. */
 export function isUri(value: unknown): value is string {
-  // oxlint-disable-next-line no-control-regex -- those are what it must not hold
   return (
-    typeof value === "string" && value.length <= URI_CHARACTERS && /^[^\u0000-\u0020\u007f]+$/.test(value)
+    typeof value === "string" &&
+    value.length <= URI_CHARACTERS &&
+    /^[\x21-\x7e\u0080-\u{10ffff}]+$/u.test(value)
   );
 }
 

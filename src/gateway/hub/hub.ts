@@ -1,29 +1,20 @@
-import { codes, errorText } from "../../mcp/errors.ts";
 import type { JsonObject } from "../../mcp/envelope.ts";
 import type { Endpoint, Snapshot, SnapshotChange } from "../../snapshot/snapshot.ts";
 import { proofOf } from "../authenticate.ts";
 import type { Asked, Envelope } from "../envelope.ts";
 import { Live } from "../live.ts";
 import type { Tokens } from "../ports.ts";
-import { Refusal } from "../refusal.ts";
 import type { Services } from "../services.ts";
 import type { OpenSession } from "../session.ts";
 import { EventStream } from "../streams/event-stream.ts";
 import type { Tallies } from "../tally.ts";
 import type { Turn } from "../turn.ts";
-import {
-  changedList,
-  honoured,
-  isUri,
-  passes,
-  readFilter,
-  SUBSCRIPTIONS_MOST,
-  tellsUpdates,
-} from "./filter.ts";
+import { changedList, honoured, passes, readFilter } from "./filter.ts";
 import { type Listener, ListenStream, type Outlet, SessionStream } from "./listener.ts";
 import { SessionOutlet } from "./session-outlet.ts";
 import { Sources } from "./sources.ts";
-import { listKinds, mayDiscover, mayRead } from "./visible.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { mayDiscover, mayRead } from "./visible.ts";
 
 export interface HubServices extends Pick<
   Services,
@@ -47,6 +38,7 @@ const ATTACH_MS = 10_000;
 export class Hub {
   readonly #services: HubServices;
   readonly #sources: Sources;
+  readonly #subscriptions: Subscriptions;
   readonly #listeners = new Live<Listener>();
   /** Session → its standing stream. */
   readonly #sessions = new Map<string, SessionStream>();
@@ -56,6 +48,7 @@ export class Hub {
   constructor(services: HubServices) {
     this.#services = services;
     this.#sources = new Sources({ ...services, changed: (endpoint) => this.#outdated(endpoint) });
+    this.#subscriptions = new Subscriptions(services.book, (sid) => this.#sessions.get(sid)?.told);
     this.#unwatch = services.snapshot.watch((change) => this.#changed(change));
   }
 
@@ -73,10 +66,18 @@ export class Hub {
     const followed = taskIds === undefined ? undefined : tasks.filter(turn, request.params, taskIds);
     const filter = honoured({ ...asked, tasks: new Set(followed?.upstream) }, endpoint, principal);
     tallies.stand(x);
-    const owner = { closed: () => this.#remove(listener) };
+    let standing: ListenStream | undefined;
+    const owner = {
+      closed: () => {
+        if (standing !== undefined) this.#remove(standing);
+      },
+    };
     const out = new EventStream(x, streams, owner);
+    // Who left while the request was read is told nothing any more.
+    if (!out.isOpen) return;
     const listening = { endpoint, principal, proof: proofOf(x), id: request.id };
-    const listener: ListenStream = new ListenStream(listening, filter, out, tasks, followed);
+    const listener = new ListenStream(listening, filter, out, tasks, followed);
+    standing = listener;
     this.#listeners.add(listener);
     void this.#attached(listener).then(() =>
       listener.acknowledge(listener.source?.granted(filter) ?? filter),
@@ -95,56 +96,25 @@ export class Hub {
   attach({ x, endpoint, principal }: Turn, session: OpenSession, outlet: Outlet): void {
     const { book } = this.#services;
     const { sid } = session.claims;
-    const uris = new Set(book.subscriptions(session));
     const before = this.#sessions.get(sid);
     if (before !== undefined) this.#end(before);
     const listening = { endpoint, principal, proof: proofOf(x), session };
-    const filter = { lists: new Set(listKinds), uris, tasks: new Set<string>() };
-    const listener = new SessionStream(listening, filter, outlet, book);
+    const listener = new SessionStream(listening, outlet, book);
     this.#sessions.set(sid, listener);
-    this.#listeners.add(listener);
-    void this.#attached(listener);
+    for (const each of listener.all) {
+      this.#listeners.add(each);
+      this.#check(each);
+    }
   }
 
   /** `resources/subscribe` or `unsubscribe` of a handshake session, where the gateway subscribes for it: answers it. */
-  subscription({ x, endpoint }: Turn, session: OpenSession, request: Asked): void {
-    const { uri } = request.params;
-    const on = request.method === "resources/subscribe";
-    if (!tellsUpdates(endpoint.manifest)) {
-      const none = "This server does not tell updates of its resources.";
-      return x.answer(200, errorText(request.id, codes.methodNotFound, none));
-    }
-    if (!isUri(uri))
-      return x.answer(200, errorText(request.id, codes.invalidParams, "params.uri is no URI."));
-    const fault = on ? this.#fault(session, uri) : undefined;
-    if (fault !== undefined) throw fault;
-    this.#set({ endpoint }, session, uri, on).then(
-      () => x.answer(200, JSON.stringify({ jsonrpc: "2.0", id: request.id, result: {} })),
-      (error: unknown) =>
-        x.refuse(
-          new Refusal("session", 503, "The subscription could not be kept just now. Send it again.", {
-            because: error instanceof Error ? error.message : String(error),
-          }),
-        ),
-    );
+  subscription(turn: Turn, session: OpenSession, request: Asked): void {
+    this.#subscriptions.answer(turn, session, request);
   }
 
-  /**
-   * Either of both on its way to an upstream that subscribes the session
-   * itself: once it has, an instance is kept awake for it, and one that takes
-   * its place is told. Throws where a session may subscribe to no more.
-   */
-  notice({ x, endpoint }: Turn, session: OpenSession, request: Asked): void {
-    const { uri } = request.params;
-    if (!isUri(uri)) return;
-    const on = request.method === "resources/subscribe";
-    const fault = on ? this.#fault(session, uri) : undefined;
-    if (fault !== undefined) throw fault;
-    x.res.once("close", () => {
-      if (x.record.is_error) return;
-      // What cannot be kept is told by this instance as long as it runs.
-      this.#set({ endpoint }, session, uri, on).catch(() => {});
-    });
+  /** Either of both on its way to an upstream that subscribes the session itself. */
+  notice(turn: Turn, session: OpenSession, request: Asked): void {
+    this.#subscriptions.notice(turn, session, request);
   }
 
   /** A notification that came on a request's own stream, where its client cannot be told: the listeners of the same principal are. */
@@ -152,7 +122,7 @@ export class Hub {
     if (changedList(message) !== undefined) this.#outdated(endpoint);
     for (const listener of this.#listeners.all()) {
       if (listener.endpoint.id !== endpoint.id || listener.principal !== principal) continue;
-      if (listener.era === "stateless" && passes(listener.filter, message)) listener.tell(message);
+      if (listener.session === undefined && passes(listener.asked, message)) listener.tell(message);
     }
   }
 
@@ -161,7 +131,7 @@ export class Hub {
     const now = this.#services.clock.monotonic();
     if (now - this.#sweptAt < SWEEP_MS) return;
     this.#sweptAt = now;
-    for (const listener of this.#listeners.all()) this.#check(listener);
+    for (const listener of this.#listeners.all()) this.#check(listener, true);
   }
 
   /** Ends every standing stream with its normal end. */
@@ -182,8 +152,8 @@ export class Hub {
     }
   }
 
-  /** Ends a stream that may not stand any more; else tells it what changed for it. */
-  #check(listener: Listener): void {
+  /** Ends a stream that may not stand any more; else tells it what changed for it. `swept`: no change was told of. */
+  #check(listener: Listener, swept = false): void {
     const { snapshot, tokens, book } = this.#services;
     const { endpoint: before, proof, session } = listener;
     const { organization, server, deployment } = before;
@@ -193,13 +163,11 @@ export class Hub {
     if (endpoint?.id !== before.id || principal === undefined || !mayDiscover(endpoint, principal)) {
       return this.#end(listener);
     }
-    if (session !== undefined && (book.isOver(session) || this.#deserted(listener)))
-      return this.#end(listener);
+    if (listener.deserted || (session !== undefined && book.isOver(session))) return this.#end(listener);
+    if (swept && endpoint === before && principal === listener.principal) return;
     listener.endpoint = endpoint;
     listener.principal = principal;
-    if (session !== undefined) {
-      listener.asked = { ...listener.asked, uris: new Set(book.subscriptions(session)) };
-    } else if (!mayRead(endpoint, principal)) listener.asked = { ...listener.asked, uris: new Set() };
+    listener.readUris(mayRead(endpoint, principal));
     listener.compare();
     listener.joined = this.#sources.join(listener) ?? listener.joined;
   }
@@ -207,10 +175,6 @@ export class Hub {
   /** What was discovered of an external server is out of date. */
   #outdated({ upstream }: Endpoint): void {
     if (upstream.kind === "external") this.#services.leases.doubt(upstream);
-  }
-
-  #deserted(listener: Listener): boolean {
-    return listener instanceof SessionStream && listener.outlet.deserted === true;
   }
 
   /** Resolves when the upstream listens too, or when that takes too long. */
@@ -228,28 +192,13 @@ export class Hub {
   }
 
   #remove(listener: Listener): void {
-    if (listener.slot < 0) return;
-    this.#listeners.remove(listener);
-    listener.slot = -1;
-    this.#sources.leave(listener);
+    for (const each of listener.all) {
+      if (each.slot < 0) continue;
+      this.#listeners.remove(each);
+      each.slot = -1;
+      this.#sources.leave(each);
+    }
     const sid = listener.session?.claims.sid;
     if (sid !== undefined && this.#sessions.get(sid) === listener) this.#sessions.delete(sid);
-  }
-
-  /** Resolves when every gateway knows, and the upstream does where it is told by this one. */
-  async #set(at: Pick<Turn, "endpoint">, session: OpenSession, uri: string, on: boolean): Promise<void> {
-    const { book } = this.#services;
-    await (on ? book.subscribe(at, session, uri) : book.unsubscribe(at, session, uri));
-    await this.#sessions.get(session.claims.sid)?.joined;
-  }
-
-  #fault(session: OpenSession, uri: unknown): Refusal | undefined {
-    const held = this.#services.book.subscriptions(session);
-    if (held.length < SUBSCRIPTIONS_MOST || held.includes(String(uri))) return;
-    return new Refusal(
-      "limit",
-      200,
-      `This session is subscribed to ${SUBSCRIPTIONS_MOST} resources, which is the most. Unsubscribe from some first.`,
-    );
   }
 }

@@ -22,8 +22,10 @@ export interface LinkEnd {
   ended(link: Link, barren: boolean): void;
 }
 
-/** Milliseconds until an upstream must have answered with the head of its stream. */
-const HEAD_MS = 30_000;
+/** Milliseconds after which a stream without a head is taken for one: some servers send it with the first event. */
+const OPEN_MS = 1_000;
+/** Milliseconds until such a head must be there. */
+const HEAD_MS = 10 * 60_000;
 
 /** One stream of the gateway's own from an upstream, until either side ends it. */
 export class Link implements Dispatcher.DispatchHandler {
@@ -32,7 +34,9 @@ export class Link implements Dispatcher.DispatchHandler {
   lastEvent: string | undefined;
   readonly #end: LinkEnd;
   readonly #events: SseReader;
+  readonly #late: NodeJS.Timeout;
   #controller: Dispatcher.DispatchController | undefined;
+  #isOpen = false;
   #over = false;
 
   constructor(held: Held, request: Standing, messageBytes: number, end: LinkEnd) {
@@ -44,6 +48,8 @@ export class Link implements Dispatcher.DispatchHandler {
       const message = event.data === "" ? undefined : parse(event.data);
       if (message !== undefined && !this.#over) this.#end.message(this, message);
     });
+    this.#late = setTimeout(() => this.#open(), OPEN_MS);
+    this.#late.unref();
     const { dispatcher, origin, path } = held.dial;
     dispatcher.dispatch({ origin, path, ...request, headersTimeout: HEAD_MS, bodyTimeout: 0 }, this);
   }
@@ -59,7 +65,7 @@ export class Link implements Dispatcher.DispatchHandler {
     // Whoever answers "not now", or that it has one already, may stream later; every other answer is its word on streams.
     const barren = status !== 409 && status !== 429 && status < 500;
     if (form instanceof Refusal || form !== "events") this.#stop(barren);
-    else this.#end.opened(this);
+    else this.#open();
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -83,7 +89,15 @@ export class Link implements Dispatcher.DispatchHandler {
   /** Ends it without a word to whoever listens. */
   close(): void {
     this.#over = true;
+    clearTimeout(this.#late);
     this.#controller?.abort(new Error("Nobody listens any more."));
+  }
+
+  #open(): void {
+    clearTimeout(this.#late);
+    if (this.#over || this.#isOpen) return;
+    this.#isOpen = true;
+    this.#end.opened(this);
   }
 
   #stop(barren: boolean): void {

@@ -45,6 +45,21 @@ export abstract class Listener implements Member {
     for (const kind of listKinds) this.#prints.set(kind, this.#printOf(kind));
   }
 
+  /** Itself and what stands and falls with it. */
+  get all(): readonly Listener[] {
+    return [this];
+  }
+
+  /** Its client is gone for good. */
+  get deserted(): boolean {
+    return false;
+  }
+
+  /** What it is subscribed to now; nothing where it may not read. */
+  readUris(may: boolean): void {
+    if (!may) this.asked = { ...this.asked, uris: new Set() };
+  }
+
   /** A message that is for it. */
   abstract tell(message: JsonObject): void;
 
@@ -142,28 +157,84 @@ export interface Outlet {
 export class SessionStream extends Listener {
   readonly era = "handshake";
   readonly session: OpenSession;
-  readonly outlet: Outlet;
+  readonly #outlet: Outlet;
   readonly #book: SessionBook;
+  /** What tells it updates of resources, where its upstream tells them in the other era than the rest. */
+  readonly #beside: UpdatesBeside | undefined;
 
   constructor(
     listening: { endpoint: Endpoint; principal: Principal; proof: Proof | undefined; session: OpenSession },
-    filter: Filter,
     outlet: Outlet,
     book: SessionBook,
   ) {
-    super(listening.endpoint, listening.principal, listening.proof, filter);
+    super(listening.endpoint, listening.principal, listening.proof, {
+      ...nothing,
+      lists: new Set(listKinds),
+    });
     this.session = listening.session;
-    this.outlet = outlet;
+    this.#outlet = outlet;
     this.#book = book;
+    this.#beside = this.session.claims.listens === true ? new UpdatesBeside(this, book) : undefined;
+  }
+
+  override get all(): readonly Listener[] {
+    return this.#beside === undefined ? [this] : [this, this.#beside];
+  }
+
+  override get deserted(): boolean {
+    return this.#outlet.deserted === true;
+  }
+
+  /** Resolves when its upstream tells what it is subscribed to. */
+  get told(): Promise<void> {
+    return (this.#beside ?? this).joined;
+  }
+
+  override readUris(may: boolean): void {
+    if (this.#beside === undefined)
+      this.asked = { ...this.asked, uris: urisOf(this.#book, this.session, may) };
   }
 
   tell(message: JsonObject): void {
     const level = this.#book.level(this.session);
     if (level !== undefined && keepLogs(level)(message).kind === "drop") return;
-    this.outlet.send(JSON.stringify(message), "id" in message);
+    this.#outlet.send(JSON.stringify(message), "id" in message);
   }
 
   end(): void {
-    this.outlet.end();
+    this.#outlet.end();
   }
+}
+
+/** The updates of resources that a session is subscribed to, where they are told in the other era than the rest. */
+class UpdatesBeside extends Listener {
+  readonly era = "stateless";
+  readonly session: OpenSession;
+  readonly #main: SessionStream;
+  readonly #book: SessionBook;
+
+  constructor(main: SessionStream, book: SessionBook) {
+    super(main.endpoint, main.principal, main.proof, nothing);
+    this.session = main.session;
+    this.#main = main;
+    this.#book = book;
+  }
+
+  override readUris(may: boolean): void {
+    this.asked = { ...nothing, uris: urisOf(this.#book, this.session, may) };
+  }
+
+  tell(message: JsonObject): void {
+    this.#main.tell(message);
+  }
+
+  end(): void {
+    // It has no stream of its own.
+  }
+}
+
+const nothing: Filter = { lists: new Set(), uris: new Set(), tasks: new Set() };
+
+function urisOf(book: SessionBook, session: OpenSession, may: boolean): ReadonlySet<string> {
+  return new Set(may ? book.subscriptions(session) : []);
 }

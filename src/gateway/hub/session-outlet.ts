@@ -6,9 +6,6 @@ import { primed } from "../streams/reply.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Outlet } from "./listener.ts";
 
-/** How long a client that lost its connection may take to come back. */
-const AWAY_MS = 30_000;
-
 /** The standing stream of a session over HTTP: its client may lose the connection and come back. */
 export class SessionOutlet implements Outlet {
   readonly #streams: Streams;
@@ -18,14 +15,17 @@ export class SessionOutlet implements Outlet {
   constructor(x: Exchange, session: OpenSession, streams: Streams) {
     this.#streams = streams;
     this.#stream = streams.begin(session.claims.sid, null);
-    this.#stream.begin(new EventStream(x, streams, this.#stream), primed(session));
+    const out = new EventStream(x, streams, this.#stream);
+    this.#stream.begin(out, primed(session));
+    // Its client may have left before, and is not told of again.
+    if (!out.isOpen) this.#stream.closed(out);
   }
 
   /** Whether its client did not come back; looked at now and then. */
   get deserted(): boolean {
     if (this.#stream.connected) this.#awaySince = Infinity;
     else if (this.#awaySince === Infinity) this.#awaySince = this.#streams.now();
-    return this.#streams.now() - this.#awaySince > AWAY_MS;
+    return this.#streams.now() - this.#awaySince > this.#streams.limits.replayMs;
   }
 
   send(json: string, matters: boolean): boolean {
@@ -34,5 +34,7 @@ export class SessionOutlet implements Outlet {
 
   end(): void {
     this.#stream.end();
+    // Who comes back to a stream that nobody was at gets a new one, and not its end.
+    if (!this.#stream.connected) this.#streams.forget(this.#stream);
   }
 }

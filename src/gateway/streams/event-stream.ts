@@ -1,6 +1,7 @@
 import { sseMessage } from "../../lib/sse.ts";
 import type { Exchange, Watcher } from "../exchange.ts";
 import { startEvents } from "../relay.ts";
+import { keepAliveComment } from "./keep-alive.ts";
 import type { Streams } from "./streams.ts";
 
 /**
@@ -62,7 +63,7 @@ export class EventStream implements Watcher {
 
   /** Tells nothing, so that nobody on the way takes the connection for dead. */
   comment(): void {
-    this.#write(": keep-alive\n\n");
+    this.#write(keepAliveComment);
   }
 
   /** Ends the stream, with a last message if there is one. */

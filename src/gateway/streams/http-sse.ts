@@ -2,19 +2,16 @@ import { randomText } from "../../lib/ids.ts";
 import { isBatch } from "../../mcp/batch.ts";
 import { isObject } from "../../mcp/envelope.ts";
 import { codes } from "../../mcp/errors.ts";
+import { attempt } from "../attempt.ts";
+import { readBody } from "../body.ts";
 import type { Exchange, Patience } from "../exchange.ts";
 import { handOver } from "../hand-over.ts";
 import { Refusal } from "../refusal.ts";
 import type { Services } from "../services.ts";
-import type { Tallies } from "../tally.ts";
 import type { Turn } from "../turn.ts";
 import { EventStream } from "./event-stream.ts";
 import { InnerRequest, InnerResponse, type Receiver, type Within } from "./inner.ts";
 import { takesEvents } from "./reply.ts";
-
-export interface HttpSseServices extends Services {
-  readonly tallies: Tallies;
-}
 
 /** How long a client may take to send `initialize`. */
 const INITIALIZE_MS = 60_000;
@@ -27,11 +24,11 @@ const address = /^([\w-]{1,128})\.([0-9a-z]{26})$/;
  * ordinary session.
  */
 export class HttpSse {
-  readonly #services: HttpSseServices;
+  readonly #services: Services;
   readonly #within: Within;
   readonly #lines = new Map<string, Line>();
 
-  constructor(services: HttpSseServices, within: Within) {
+  constructor(services: Services, within: Within) {
     this.#services = services;
     this.#within = within;
   }
@@ -41,8 +38,21 @@ export class HttpSse {
     return this.#lines.size;
   }
 
-  /** The GET. Throws refusals. */
-  open(turn: Turn): void {
+  /** Each of the two paths serves one method. Throws refusals. */
+  serve(face: "sse" | "messages", turn: Turn): void {
+    const { x } = turn;
+    const served = face === "sse" ? "GET" : "POST";
+    if (x.req.method !== served) {
+      throw new Refusal("protocol", 405, `Here only ${served} is served.`, { headers: { allow: served } });
+    }
+    if (face === "sse") return this.#open(turn);
+    readBody(x, this.#services.limits, {
+      whole: () => attempt(x, () => this.#take(turn)),
+      refused: (refusal) => x.refuse(refusal),
+    });
+  }
+
+  #open(turn: Turn): void {
     const { x } = turn;
     x.record.transport = "sse";
     x.record.era = "handshake";
@@ -58,8 +68,8 @@ export class HttpSse {
     line.begin(`${posts}?session=${this.#services.peers.self}.${name}`);
   }
 
-  /** A POST, its body read. Throws refusals. */
-  take(turn: Turn): void {
+  /** A message. */
+  #take(turn: Turn): void {
     const { x } = turn;
     x.record.transport = "sse";
     x.record.era = "handshake";

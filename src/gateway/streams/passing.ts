@@ -82,6 +82,10 @@ export class Passing implements Sink {
     return this.#answer.answered ? undefined : noResponse();
   }
 
+  tick(): void {
+    this.#relay?.tick();
+  }
+
   isAnswered(): boolean {
     return this.#relay?.isAnswered() ?? this.#answer.answered;
   }

@@ -1,0 +1,75 @@
+import { codes, errorText } from "../../mcp/errors.ts";
+import type { Asked } from "../envelope.ts";
+import { Refusal } from "../refusal.ts";
+import type { OpenSession, SessionBook } from "../session.ts";
+import type { Turn } from "../turn.ts";
+import { isUri, SUBSCRIPTIONS_MOST, tellsUpdates } from "./filter.ts";
+
+/** What handshake sessions are subscribed to: `resources/subscribe` and `resources/unsubscribe` (2025-11-25, server/resources). */
+export class Subscriptions {
+  readonly #book: SessionBook;
+  readonly #joined: (session: string) => Promise<void> | undefined;
+
+  /** `joined`: resolves when the upstream tells what a session with a stream here is subscribed to now. */
+  constructor(book: SessionBook, joined: (session: string) => Promise<void> | undefined) {
+    this.#book = book;
+    this.#joined = joined;
+  }
+
+  /** Answers either of both where the gateway subscribes for the session. Throws refusals. */
+  answer({ x, endpoint }: Turn, session: OpenSession, request: Asked): void {
+    const { uri } = request.params;
+    const on = request.method === "resources/subscribe";
+    if (!tellsUpdates(endpoint.manifest)) {
+      const none = "This server does not tell updates of its resources.";
+      return x.answer(200, errorText(request.id, codes.methodNotFound, none));
+    }
+    if (!isUri(uri)) {
+      return x.answer(200, errorText(request.id, codes.invalidParams, "params.uri is no URI."));
+    }
+    if (on) this.#judge(session, uri);
+    this.#set({ endpoint }, session, uri, on).then(
+      () => x.answer(200, JSON.stringify({ jsonrpc: "2.0", id: request.id, result: {} })),
+      (error: unknown) =>
+        x.refuse(
+          new Refusal("session", 503, "The subscription could not be kept just now. Send it again.", {
+            because: error instanceof Error ? error.message : String(error),
+          }),
+        ),
+    );
+  }
+
+  /**
+   * Takes notice of either on its way to an upstream that subscribes the
+   * session itself: once it has, an instance is kept awake for it, and one that
+   * takes its place is told. Throws where a session may subscribe to no more.
+   */
+  notice({ x, endpoint }: Turn, session: OpenSession, request: Asked): void {
+    const { uri } = request.params;
+    if (!isUri(uri)) return;
+    const on = request.method === "resources/subscribe";
+    if (on) this.#judge(session, uri);
+    x.res.once("close", () => {
+      if (x.record.is_error) return;
+      // What cannot be kept is told by this instance as long as it runs.
+      this.#set({ endpoint }, session, uri, on).catch(() => {});
+    });
+  }
+
+  /** Resolves when every gateway knows, and the upstream does where it is told by this one. */
+  async #set(at: Pick<Turn, "endpoint">, session: OpenSession, uri: string, on: boolean): Promise<void> {
+    const book = this.#book;
+    await (on ? book.subscribe(at, session, uri) : book.unsubscribe(at, session, uri));
+    await this.#joined(session.claims.sid);
+  }
+
+  #judge(session: OpenSession, uri: string): void {
+    const held = this.#book.subscriptions(session);
+    if (held.length < SUBSCRIPTIONS_MOST || held.includes(uri)) return;
+    throw new Refusal(
+      "limit",
+      200,
+      `This session is subscribed to ${SUBSCRIPTIONS_MOST} resources, which is the most. Unsubscribe from some first.`,
+    );
+  }
+}
