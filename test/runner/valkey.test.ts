@@ -96,11 +96,34 @@ test("A server reads and writes its own keys, and no other server's, not even by
     ["AUTH", "offing", ""],
   ];
   for (const command of foreign) {
-    const answer = two.command(...command);
-    await expect(answer, command.join(" ")).rejects.toThrow(/NOPERM|WRONGPASS|ACL failure/);
+    const answer = await two.command(...command).then(String, (error: Error) => error.message);
+    expect(`${command.join(" ")} → ${answer}`).toMatch(/→ .*(?:NOPERM|WRONGPASS|ACL failure)/);
   }
   expect(await one.command("GET", own)).toBe("mine");
 });
+
+for (const [what, script] of [
+  ["that only reads", "while true do end"],
+  ["that has written", "redis.call('SET', KEYS[1], '1') while true do end"],
+] as const) {
+  test(`A script ${what} and never ends holds other servers up for a moment only. [R:tasks.endless-script]`, async () => {
+    const valkey = open();
+    const key = `${prefixOf("srv_two")}kept`;
+    const two = await signedIn(valkey, "srv_two");
+    await two.command("SET", key, "kept");
+    const one = await signedIn(valkey, "srv_one");
+    const endless = one.command("EVAL", script, "1", `${prefixOf("srv_one")}k`);
+    await expect(endless).rejects.toThrow(/killed|closed|reset/i);
+    await vi.waitFor(
+      async () => {
+        const again = await signedIn(valkey, "srv_two");
+        expect(await again.command("GET", key)).toBe("kept");
+        again.close();
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+  });
+}
 
 test("Valkey is started by the first connection, on a socket that only its account may open. [R:tasks.started-when-needed]", async () => {
   const dataDir = folder();

@@ -12,7 +12,9 @@ import time
 import types
 import typing
 
-_HANDSHAKE = frozenset(("elicit", "elicit_form", "elicit_url", "elicit_with_validation", "create_message", "list_roots"))
+_HANDSHAKE = frozenset(
+    ("elicit", "elicit_form", "elicit_url", "elicit_with_validation", "create_message", "list_roots")
+)
 _STATELESS = frozenset(("InputRequiredResult", "input_responses"))
 
 # A look at a large server must not hold up its start.

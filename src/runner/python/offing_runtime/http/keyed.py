@@ -1,4 +1,4 @@
-"""What a FastMCP server keeps for a session (`ctx.set_state`): under the id that the gateway names, and beyond this instance.
+"""What a FastMCP server keeps for a session (`ctx.set_state`), under the gateway's name for it and beyond this instance.
 
 FastMCP takes a store of the py-key-value protocol and has one in memory by
 default. Here that default becomes Valkey, where the platform gives one: the
@@ -50,7 +50,7 @@ def _servers(source, path, depth=0):
     """The server and those that its providers hold, each with a path of names."""
     if hasattr(source, "_state_storage"):
         yield path, source
-    held = vars(source)
+    held = getattr(source, "__dict__", {})
     for part in [*(held.get("providers") or ()), held.get("_inner"), held.get("server")]:
         if part is not None and depth < 8:
             name = getattr(part, "name", None) if hasattr(part, "_state_storage") else None

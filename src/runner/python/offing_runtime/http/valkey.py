@@ -12,7 +12,7 @@ class Unreachable(Exception):
 
 
 class Wire:
-    """One command at a time, for commands that may be sent twice. It connects at the first one, and again when it is lost."""
+    """One command at a time, of those that may be sent twice. Connects at the first one, and again when it is lost."""
 
     def __init__(self, path):
         self._path = path
