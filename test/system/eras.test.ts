@@ -31,6 +31,17 @@ async def guarding(ctx: Context) -> str | InputRequiredResult:
 
 
 @mcp.tool
+async def keep(ctx: Context) -> str:
+    await ctx.set_state("spoken", spoken())
+    return spoken() if ctx else str(await ctx.elicit("Sure?", str))
+
+
+@mcp.tool
+async def kept(ctx: Context) -> str | InputRequiredResult:
+    return f"{await ctx.get_state('spoken')} in {spoken()}"
+
+
+@mcp.tool
 async def hidden_elicit(ctx: Context) -> str:
     runs.append("hidden_elicit")
     if spoken() >= "2026":
@@ -91,6 +102,16 @@ describe("A server that speaks both eras", () => {
     expect(read.contents).toMatchObject([{ text: "2025-11-25" }]);
     await modern.close();
     await legacy.close();
+  });
+
+  it("keeps one state for a session, in whichever era its capabilities are spoken to [R:eras.one-state]", async () => {
+    const legacy = await client("legacy");
+    expect(await callText(legacy, "keep")).toBe("2025-11-25");
+    expect(await callText(legacy, "kept")).toBe("2025-11-25 in 2026-07-28");
+    const other = await client("legacy");
+    expect(await callText(other, "kept")).toBe("None in 2026-07-28");
+    await legacy.close();
+    await other.close();
   });
 
   it("teaches by its refusal which one a capability needs, and the refused call is not repeated [R:eras.learned]", async () => {

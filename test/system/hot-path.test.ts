@@ -1,6 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { callText, deployed, mcpClient, serverSaying } from "../deploy.ts";
+import { SdkServer } from "../upstream/sdk-server.ts";
 import { openWorld, type World } from "../world.ts";
 
 /** Invariant 5: the hot path makes no query. */
@@ -15,6 +16,7 @@ afterAll(() => world.close());
 const background = [
   /^insert into requests select/,
   /^insert into server_lines select/,
+  /^insert into "sessions"/,
   /^select pg_notify/,
   /^select pg_snapshot_xmin/,
   /from "changes" where/,
@@ -65,5 +67,21 @@ it.each(["legacy", "auto"] as const)(
         .executeTakeFirst();
     await expect.poll(async () => Number((await written())?.n), { timeout: 5000 }).toBeGreaterThan(100);
     expect(texts.filter((text) => text.startsWith("insert into requests")).length).toBeLessThan(100);
+  },
+);
+
+it.each(["legacy", { pin: "2026-07-28" }] as const)(
+  "nor do a hundred calls to a server that runs elsewhere, by a %j client",
+  async (mode) => {
+    await using server = await SdkServer.start();
+    const input = { url: server.url, server: "elsewhere", allowPrivate: true };
+    await world.owner.client.call("registerServer", { organization: "default" }, input);
+    const client = await mcpClient(world, "default/elsewhere", world.owner.key, mode);
+    await callText(client, "echo", { text: "x" });
+    const texts = await statementsDuring(async () => {
+      for (let n = 0; n < 100; n++) expect(await callText(client, "echo", { text: "x" })).toBe("x");
+    });
+    await client.close();
+    expect(texts.filter((text) => !background.some((known) => known.test(text)))).toEqual([]);
   },
 );

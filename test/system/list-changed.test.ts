@@ -77,6 +77,11 @@ describe("a standing stream", () => {
     const { items } = await member.client.call("listKeys", { organization: "default" });
     await member.client.call("revokeKey", { organization: "default", key: items[0]!.id });
     await again.until(({ ended }) => ended);
+    // Its end is the request's own result, after which a client asks anew and is told that it may not.
+    expect([stream, again].map(({ messages }) => messages.at(-1)!.result?.["resultType"])).toEqual([
+      "complete",
+      "complete",
+    ]);
   });
 
   it("is told of resources that its session was subscribed to before the program was started again [R:hub.subscription-kept]", async () => {

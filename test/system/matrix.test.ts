@@ -39,11 +39,11 @@ describe.each(servers)("$name", (server) => {
     });
     afterAll(() => client[Symbol.asyncDispose]());
 
-    test("a tool is called", async () => {
+    test("a tool is called [R:matrix.tool]", async () => {
       expect(await client.call("add", { a: 2, b: 3 })).toBe("5");
     });
 
-    test("progress arrives while the call lasts", async () => {
+    test("progress arrives while the call lasts [R:matrix.progress]", async () => {
       const told: number[] = [];
       const counted = await client.call("count", { to: 3 }, { onprogress: (at) => told.push(at) });
       expect(counted).toBe("counted to 3");
@@ -51,20 +51,20 @@ describe.each(servers)("$name", (server) => {
     });
 
     describe.each(asks)("a tool that asks, in the way of `%s`,", (way) => {
-      test("for elicitation gets the user's answer", async () => {
+      test("for elicitation gets the user's answer [R:matrix.elicitation]", async () => {
         expect(await client.call(`${way}_elicitation`)).toBe(answers.elicitation);
       });
 
-      test("for sampling gets the model's answer", async () => {
+      test("for sampling gets the model's answer [R:matrix.sampling]", async () => {
         expect(await client.call(`${way}_sampling`)).toBe(answers.sampling);
       });
 
-      test("for roots gets the client's", async () => {
+      test("for roots gets the client's [R:matrix.roots]", async () => {
         expect(await client.call(`${way}_roots`)).toBe(answers.roots);
       });
     });
 
-    test("a call that the client gives up is cancelled in the tool", async () => {
+    test("a call that the client gives up is cancelled in the tool [R:matrix.cancel]", async () => {
       const leaving = new AbortController();
       const call = client.call("hold", { who: name }, { signal: leaving.signal });
       call.catch(() => {});
@@ -75,13 +75,13 @@ describe.each(servers)("$name", (server) => {
       expect(await client.call("wait", { what: cancelled })).toBe(cancelled);
     });
 
-    test("a large result arrives whole", async () => {
+    test("a large result arrives whole [R:matrix.large]", async () => {
       expect(await client.call("large")).toBe("x".repeat(5_000_000));
     });
 
-    const noSubscriptions = server.noSubscriptions[era];
-    test.each(noSubscriptions === undefined ? ["note://watched"] : [])(
-      "a resource that is subscribed to tells that it was updated, %s",
+    const { noSubscriptions } = server;
+    test.each(noSubscriptions === null ? ["note://watched"] : [])(
+      "a resource that is subscribed to, %s, tells that it was updated [R:matrix.subscribe]",
       async (uri) => {
         const { updated, end } = await client.subscribe(uri);
         expect(await client.call("touch")).toBe("touched");
@@ -90,7 +90,7 @@ describe.each(servers)("$name", (server) => {
       },
     );
 
-    test.each(noSubscriptions === undefined ? [] : [noSubscriptions])(
+    test.each(noSubscriptions === null ? [] : [noSubscriptions])(
       "subscriptions are not announced: %s",
       () => {
         expect(client.offers["resources"]).not.toHaveProperty("subscribe", true);
@@ -107,14 +107,14 @@ describe.each(servers)("$name", (server) => {
     });
 
     test.each(server.noTasks === null ? ["slow"] : [])(
-      "a call of a tool that may become a task is answered where the client knows no tasks, %s",
+      "a call, of `%s`, that may become a task is answered where the client knows no tasks",
       async (tool) => {
         expect(await client.call(tool, { name: "it" })).toBe("done with it");
       },
     );
 
     test.each(noTasks === null ? ["slow"] : [])(
-      "a call becomes a task for a client that knows tasks, %s",
+      "a call, of `%s`, becomes a task for a client that knows tasks [R:matrix.task]",
       async (tool) => {
         expect(client.offers).toHaveProperty(["extensions", extension]);
         const created = await send("tools/call", { name: tool, arguments: { name: "it" } });

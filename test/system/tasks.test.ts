@@ -14,10 +14,12 @@ import os
 import redis.asyncio
 from fastmcp import FastMCP
 from fastmcp_tasks import TasksExtension
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 
 mcp = FastMCP("tasks")
 mcp.add_extension(TasksExtension())
-keys = redis.asyncio.Redis.from_url(os.environ["OFFING_VALKEY_URL"])
+keys = redis.asyncio.Redis.from_url(os.environ["OFFING_VALKEY_URL"], retry=Retry(ConstantBackoff(0.1), 100))
 prefix = os.environ["OFFING_VALKEY_PREFIX"]
 
 

@@ -1,10 +1,11 @@
+import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { refreshDue } from "../../src/domain/servers/refresh.ts";
+import { refreshDue, refreshServer } from "../../src/domain/servers/refresh.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { mcpClient } from "../deploy.ts";
 import { handshakeCall } from "../gateway/scene.ts";
 import { openSession, statelessCall } from "../gateway/scripted.ts";
-import { statelessOnly } from "../upstream/scripts.ts";
+import { bothEras, statelessOnly } from "../upstream/scripts.ts";
 import { SdkServer } from "../upstream/sdk-server.ts";
 import { openWorld, type World } from "../world.ts";
 
@@ -96,6 +97,36 @@ describe("what was found of a server that runs elsewhere", () => {
         .toBe("live");
     },
   );
+
+  it("is completed soon after a server was registered that answers in the stateless era: it may speak both, and its clients begin anew in their own [R:upstream.both-eras]", async () => {
+    const upstream = await SdkServer.start();
+    open.push(upstream);
+    upstream.instead = bothEras;
+    const input = { url: upstream.url, server: "both", allowPrivate: true };
+    await world.owner.client.call("registerServer", { organization: "default" }, input);
+    expect(eras("both")).toEqual(["stateless"]);
+    const { db } = world.system.services;
+    const waiting = await sql<{ key: string; run_at: Date }>`
+      select key, run_at from graphile_worker.jobs where task_identifier = 'refresh' and run_at > now()`.execute(
+      db,
+    );
+    expect(waiting.rows.length).toBe(1);
+
+    const bridged = await openSession(`${world.url}/default/both/mcp`, world.owner.key);
+    expect(upstream.of("initialize")).toEqual([]);
+    const { id: server } = await view("both");
+    await refreshServer(world.system.services, { organization: world.owner.organization, server });
+    expect(eras("both")).toEqual(["stateless", "handshake"]);
+    const before = await post("both", handshakeCall(bridged, "echo", { text: "x" }));
+    expect(before.status).toBe(404);
+    const own = await openSession(`${world.url}/default/both/mcp`, world.owner.key);
+    const after = await post("both", handshakeCall(own, "echo", { text: "of its own era" }));
+    expect(await after.text()).toContain("of its own era");
+    // Registered once more, it is not taken for less than it is known to be.
+    await world.owner.client.call("registerServer", { organization: "default" }, input);
+    expect(eras("both")).toEqual(["stateless", "handshake"]);
+    expect((await post("both", handshakeCall(own, "echo", { text: "still" }))).status).toBe(200);
+  });
 
   it("keeps one era where only the other one was refused, and the manifest follows what the server offers", async () => {
     const upstream = await registered("growing");

@@ -1,60 +1,21 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { request } from "node:http";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createClient } from "../../src/contract/client.ts";
 import { testCache } from "../cache.ts";
 import { callText, deployed, mcpClient } from "../deploy.ts";
 import { type Program, startProgram } from "../program.ts";
-import { Line, linesToEach, workersOf } from "./lines.ts";
+import { callTool, deployShared, endpoint, hello, hold, isProgress, server } from "./held-server.ts";
+import { type Line, linesToEach, workersOf } from "./lines.ts";
 
 /** The program with two gateway processes on one port. */
 let program: Program;
 const opened: Line[] = [];
-const WORKERS = { OFFING_WORKERS: "2" };
-const server = {
-  "requirements.txt": "fastmcp>=4,<5\n",
-  "main.py": `import asyncio
-
-from fastmcp import Context, FastMCP
-
-mcp = FastMCP("Workers")
-released = {}
-
-
-@mcp.tool
-async def answer() -> str:
-    return "one"
-
-
-@mcp.tool
-async def hold(name: str, ctx: Context) -> str:
-    released[name] = asyncio.Event()
-    await ctx.report_progress(1, 2)
-    await released[name].wait()
-    return "released"
-
-
-@mcp.tool
-async def release(name: str) -> str:
-    released[name].set()
-    return "done"
-
-
-@mcp.tool
-async def ask(ctx: Context) -> str:
-    answer = await ctx.elicit("Your name?", response_type=str)
-    return f"{answer.action} {answer.data}"
-`,
-};
-
 beforeAll(async () => {
-  program = await startProgram(WORKERS);
-  const { build } = await deployed(program.owner, "shared", server);
-  expect(build.error).toBeNull();
+  program = await startProgram({ OFFING_WORKERS: "2" });
+  await deployShared(program);
 });
 afterAll(async () => {
   for (const line of opened) line.close();
@@ -67,15 +28,6 @@ async function each(): Promise<Line[]> {
   opened.push(...lines);
   return lines;
 }
-
-const endpoint = "/default/shared/mcp";
-const callTool = (name: string, args: object = {}, more: object = {}) => ({
-  method: "tools/call",
-  params: { name, arguments: args, ...more },
-});
-/** A call that stands until it is released, once it has told of its progress. */
-const hold = (name: string) => callTool("hold", { name }, { _meta: { progressToken: name } });
-const isProgress = (data: string) => data.includes("notifications/progress");
 
 describe("Two gateway processes", () => {
   it("serve one port, and connections reach both. [R:workers.one-port]", async () => {
@@ -214,71 +166,6 @@ describe("What one gateway process holds", () => {
     expect(told).toMatchObject({ result: { resultType: "complete", content: [{ text: "accept Ada" }] } });
   });
 });
-
-const hello = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } };
-
-describe("kill -9 of a gateway process", () => {
-  it("loses what it held, with one clear error, and nothing else: the port is served, sessions go on, another comes. [R:workers.killed]", async () => {
-    const [first, second] = (await each()) as [Line, Line];
-    const { key } = program.owner;
-    const session = await first.open(endpoint, key);
-    const held = await first.stream(endpoint, key, hold("lost"), session);
-    const event = await held.next(isProgress);
-    const before = workersOf(program);
-
-    process.kill(first.worker, "SIGKILL");
-    await held.broken();
-    expect(await second.ask(endpoint, key, callTool("answer"), session)).toMatchObject({
-      result: { content: [{ text: "one" }] },
-    });
-    const lost = await second.resume(endpoint, key, session, event.id!);
-    const told = await lost.next((data) => data.includes('"error"'));
-    expect(JSON.parse(told.data)).toMatchObject({
-      error: { code: -31410, message: expect.stringContaining("not held any more") },
-    });
-
-    // Whichever process answers, the port is served all the time.
-    await expect.poll(() => workersOf(program).includes(first.worker)).toBe(false);
-    for (let n = 0; n < 10; n++) {
-      const line = await Line.connect(program);
-      expect(await line.ask(endpoint, key, callTool("answer"), session)).toMatchObject({
-        result: { content: [{ text: "one" }] },
-      });
-      line.close();
-    }
-    await expect.poll(() => workersOf(program).length, { timeout: 20_000 }).toBe(2);
-    const replacement = workersOf(program).find((pid) => !before.includes(pid))!;
-    await expect
-      .poll(
-        async () => {
-          const line = await Line.connect(program);
-          opened.push(line);
-          if (line.worker !== replacement) return line.close();
-          return line.ask(endpoint, key, callTool("answer"), session);
-        },
-        { timeout: 20_000 },
-      )
-      .toMatchObject({ result: { content: [{ text: "one" }] } });
-    expect(program.said()).toContain("a gateway process is gone; starting another");
-  });
-});
-
-describe("kill -9 of the program", () => {
-  it("leaves no gateway process, and its sessions survive the next start. [R:workers.program-killed]", async () => {
-    const [first] = (await each()) as [Line];
-    const session = await first.open(endpoint, program.owner.key);
-    expect(workersOf(program)).toHaveLength(2);
-    // Resolves when nothing that it had started is left.
-    await program.kill();
-    await program.start();
-    const line = await Line.connect(program);
-    expect(await line.ask(endpoint, program.owner.key, callTool("answer"), session)).toMatchObject({
-      result: { content: [{ text: "one" }] },
-    });
-    line.close();
-  });
-});
-
 describe("The port of workers", () => {
   it("is shared with no other program, not even one with workers of its own. [R:workers.port-taken]", async () => {
     const dataDir = mkdtempSync(join(tmpdir(), "offing-second-"));
@@ -302,43 +189,6 @@ describe("The port of workers", () => {
   );
 });
 
-describe("SIGTERM", () => {
-  it("ends the program in time with exit code 0 while streams stand at each process. [R:workers.drained]", async () => {
-    const { key } = program.owner;
-    const lines = await each();
-    const session = await lines[0]!.open(endpoint, key);
-    const streams = await Promise.all(
-      lines.map(async (line, n) => {
-        const stream = await line.stream(endpoint, key, hold(`cut ${n}`), session);
-        await stream.next(isProgress);
-        return stream;
-      }),
-    );
-    const follow = request(
-      `${program.url}/api/v1/organizations/default/servers/shared/requests/follow?since=1h`,
-      { headers: { authorization: `Bearer ${key}` } },
-    );
-    follow.on("error", () => {});
-    follow.end();
-    const [api] = await once(follow, "response");
-    api.on("error", () => {});
-    api.resume();
-    const workers = workersOf(program);
-    expect(await program.stop()).toBe(0);
-    expect(workers.filter((pid) => isRunning(pid))).toEqual([]);
-    await Promise.all(streams.map((stream) => stream.broken()));
-    await program.start();
-    const client = createClient({ url: program.url, key });
-    const { items } = await client.call(
-      "listRequests",
-      { organization: "default", server: "shared" },
-      { limit: 200 },
-    );
-    const cut = items.filter((item) => item.capability?.name === "hold" && item.session !== null);
-    expect(cut.length).toBeGreaterThanOrEqual(2);
-  });
-});
-
 /** Runs `up` to its end; for starts that fail. */
 async function up(args: string[]): Promise<{ code: number | null; said: string }> {
   const main = join(import.meta.dirname, "../../src/main.ts");
@@ -350,12 +200,4 @@ async function up(args: string[]): Promise<{ code: number | null; said: string }
   child.stderr.on("data", (chunk) => (said += String(chunk)));
   const [code] = (await once(child, "close")) as [number | null];
   return { code, said };
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/stat`, "latin1").includes(") Z ");
-  } catch {
-    return false;
-  }
 }

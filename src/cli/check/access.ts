@@ -7,7 +7,7 @@ import {
   type Line,
   line,
   type Made,
-  liveOf,
+  isServed,
   notApplicable,
   nothingLive,
   passed,
@@ -20,7 +20,7 @@ const CHECK = "Who has no role on the server is refused, and who may only see it
 export async function checkAccess(scene: Scene): Promise<Line[]> {
   return [
     await line("hosted", CHECK, async () => {
-      if (liveOf(scene) === undefined) return nothingLive;
+      if (!isServed(scene)) return nothingLive;
       const { role } = scene.me.organization;
       if (role === "member")
         return notApplicable(

@@ -5,7 +5,7 @@ import { checkAccess } from "./access.ts";
 import { checkAuthentication } from "./authentication.ts";
 import { checkDeployment } from "./deployment.ts";
 import { checkEndpoint } from "./endpoint.ts";
-import { checkExternal } from "./external.ts";
+import { asExternal, notExternal } from "./external.ts";
 import type { Line, Scene } from "./line.ts";
 import { checkRecords } from "./records.ts";
 import { checkVariables } from "./variables.ts";
@@ -29,13 +29,13 @@ export async function check(cli: CliContext, at: { organization: string; server:
     ...(await checkAccess(scene)),
     ...(await checkVariables(scene)),
     ...(await checkRecords(scene)),
-    ...(await checkExternal(scene)),
   ];
+  const lines = scene.server.kind === "external" ? asExternal(checks) : [...checks, ...notExternal(scene)];
   return {
     server: `${at.organization}/${at.server}`,
     endpoint: scene.server.endpoint,
-    ok: checks.every(({ result }) => result !== "failed"),
-    checks,
+    ok: lines.every(({ result }) => result !== "failed"),
+    checks: lines,
   };
 }
 

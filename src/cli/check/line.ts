@@ -53,6 +53,8 @@ export const notApplicable = (detail: string, fix: string | null = null): Found 
 ];
 /** The live deployment; undefined while there is none. */
 export const liveOf = ({ server }: Scene) => server.deployments.find(({ slug }) => slug === "live");
+/** Whether there is anything behind the endpoint: a live deployment, or a server that runs elsewhere. */
+export const isServed = (scene: Scene) => scene.server.kind === "external" || liveOf(scene) !== undefined;
 /** For lines that have nothing to look at then; that nothing is live is a failure of its own line. */
 export const nothingLive = notApplicable("nothing is live");
 export const needsRole = (role: string): Found =>

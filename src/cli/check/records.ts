@@ -8,7 +8,7 @@ import {
   line,
   type Made,
   needsRole,
-  liveOf,
+  isServed,
   notApplicable,
   nothingLive,
   passed,
@@ -23,7 +23,7 @@ const LINES_WITHIN_MS = 3_000;
 
 /** What is left of the check's own requests, in records and in the server log. */
 export async function checkRecords(scene: Scene): Promise<Line[]> {
-  const live = liveOf(scene) !== undefined;
+  const live = isServed(scene);
   const refused = await refusedRequest(scene);
   const failing = await failingRequest(scene);
   const found: Record[] = [];
@@ -55,11 +55,11 @@ export async function checkRecords(scene: Scene): Promise<Line[]> {
       if (!live) return nothingLive;
       if (scene.builds === null) return needsRole("editor");
       if (refused !== 405)
-        return notApplicable(`the gateway could not be made to refuse: a GET was answered ${refused}`);
+        return notApplicable(`the gateway could not be made to refuse: a PUT was answered ${refused}`);
       if (failing === null)
         return notApplicable("nothing could be made to fail: the server answered even what it does not have");
       const refusal = {
-        what: "a GET",
+        what: "a PUT",
         is: (record: Record) => record.httpStatus === 405 && record.boundary === "protocol",
       };
       const missing = await find(scene, found, [refusal, failing]);
@@ -70,7 +70,7 @@ export async function checkRecords(scene: Scene): Promise<Line[]> {
         );
       const { method, boundary } = found.find(failing.is)!;
       const where = boundary === null ? "got its error from the server" : `stopped at "${boundary}"`;
-      return passed(`a GET stopped at "protocol"; ${method} ${where}`);
+      return passed(`a PUT stopped at "protocol"; ${method} ${where}`);
     },
   );
   const log = await line(
@@ -98,13 +98,11 @@ interface Wanted {
   is(record: Record): boolean;
 }
 
-/** The status of a request that the gateway refuses by itself: there is nothing to GET. */
+/** The status of a request that the gateway refuses by itself: there is nothing to PUT. */
 async function refusedRequest({ cli, server }: Scene): Promise<number | "not at all"> {
   const response = await fetch(server.endpoint, {
-    headers: {
-      accept: "text/event-stream",
-      ...(cli.key === undefined ? {} : { authorization: `Bearer ${cli.key}` }),
-    },
+    method: "PUT",
+    headers: cli.key === undefined ? {} : { authorization: `Bearer ${cli.key}` },
     redirect: "manual",
     signal: AbortSignal.timeout(30_000),
   }).catch(() => undefined);

@@ -16,7 +16,10 @@ export const check: Command = {
     const report = await run(cli, await serverOf(cli, args[0]!));
     if (cli.json) printJson(report);
     else {
-      for (const line of report.checks) if (line.list === "hosted") print(text(line));
+      const external = report.checks.some(
+        ({ list, result }) => list === "external" && result !== "not_applicable",
+      );
+      for (const line of report.checks) if ((line.list === "external") === external) print(text(line));
       const failed = report.checks.filter(({ result }) => result === "failed").length;
       say(failed === 0 ? `Clients can use ${report.endpoint}` : `${failed} of the lines failed.`);
     }

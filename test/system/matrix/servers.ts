@@ -1,4 +1,3 @@
-import type { Era } from "../../../src/mcp/eras.ts";
 import type { Files } from "../../fixtures/repositories.ts";
 
 export interface MatrixServer {
@@ -9,8 +8,8 @@ export interface MatrixServer {
   readonly upstreamEra: "auto" | "handshake" | "stateless";
   /** Its tools that ask the client: by requests of their own ("ask"), or by answers that are not complete ("back"). */
   readonly asks: readonly ("ask" | "back")[];
-  /** Why subscriptions cannot be had of it, by the client's era. */
-  readonly noSubscriptions: Partial<Record<Era, string>>;
+  /** Why subscriptions cannot be had of it. */
+  readonly noSubscriptions: string | null;
   /** Why tasks cannot be had of it. */
   readonly noTasks: string | null;
 }
@@ -243,8 +242,7 @@ async def call(name, a):
     return [types.TextContent(type="text", text=text)]
 `;
 
-const none = "FastMCP has no subscriptions to resources";
-const noSubscriptions = { handshake: none, stateless: none };
+const noSubscriptions = "FastMCP has no subscriptions to resources";
 const noTasks = "its framework has no tasks of 2026-07-28";
 
 export const servers: readonly MatrixServer[] = [
@@ -263,7 +261,7 @@ export const servers: readonly MatrixServer[] = [
     files: files("mcp>=1,<2", lowlevel1),
     upstreamEra: "auto",
     asks: ["ask"],
-    noSubscriptions: {},
+    noSubscriptions: null,
     noTasks,
   },
   {
@@ -281,9 +279,7 @@ export const servers: readonly MatrixServer[] = [
     files: files("mcp>=2,<3\nuvicorn", mcpserver),
     upstreamEra: "auto",
     asks: ["ask", "back"],
-    noSubscriptions: {
-      handshake: "MCPServer takes subscriptions in the stateless era only, and says so in its handshake",
-    },
+    noSubscriptions: null,
     noTasks,
   },
   {
@@ -292,7 +288,7 @@ export const servers: readonly MatrixServer[] = [
     files: files("mcp>=2,<3\nuvicorn", mcpserver),
     upstreamEra: "stateless",
     asks: ["back"],
-    noSubscriptions: {},
+    noSubscriptions: null,
     noTasks,
   },
 ];
