@@ -24,11 +24,10 @@ const client = new Client(
 );
 // The user accepts everything and fills in nothing, so that defaults count.
 client.setRequestHandler("elicitation/create", () => ({ action: "accept", content: {} }));
-await client.connect(
-  new StreamableHTTPClientTransport(new URL(endpoint), {
-    requestInit: { headers: { authorization: `Bearer ${access.OFFING_API_KEY}` } },
-  }),
-);
+const transport = new StreamableHTTPClientTransport(new URL(endpoint), {
+  requestInit: { headers: { authorization: `Bearer ${access.OFFING_API_KEY}` } },
+});
+await client.connect(transport);
 
 const offers = client.getServerCapabilities() ?? {};
 const { tools } = await client.listTools();
@@ -42,6 +41,8 @@ if (offers.prompts !== undefined) {
   const [first] = (await client.listPrompts()).prompts;
   if (first !== undefined) await attempt(() => client.getPrompt({ name: first.name }));
 }
+// So that the gateway lets go of what it held for the session at once.
+await transport.terminateSession();
 await client.close();
 
 /** A server may refuse a call; whether it was made is what the scenario looks at. */
