@@ -31,3 +31,28 @@ describe("the public URL", () => {
     expect(() => publicUrl(text)).toThrow(/http:\/\/ or https:\/\/.*such as https:\/\/mcp\.example\.com/);
   });
 });
+
+const allowed = (text: string) => toConfig({ ...readEnv({}), allowedOrigins: text }).allowedOrigins;
+
+describe("the origins whose pages may be clients", () => {
+  it("are listed with commas or spaces, as browsers send them", () => {
+    expect(allowed("")).toEqual([]);
+    expect(allowed("https://app.example.com, http://localhost:6274  vscode-webview://abc")).toEqual([
+      "https://app.example.com",
+      "http://localhost:6274",
+      "vscode-webview://abc",
+    ]);
+    expect(allowed("*")).toEqual(["*"]);
+  });
+
+  it.each([
+    "app.example.com",
+    "https://app.example.com/",
+    "https://App.example.com",
+    "https://a@b.example",
+    "null",
+  ])("%s is refused, with what is allowed", (text) => {
+    expect(() => allowed(text)).toThrow(ConfigError);
+    expect(() => allowed(text)).toThrow(/such as https:\/\/app\.example\.com, or \*/);
+  });
+});

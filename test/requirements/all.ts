@@ -1,9 +1,11 @@
 import { backgroundTasks } from "./tasks.ts";
 import { bridges } from "./bridges.ts";
+import { conformance } from "./conformance.ts";
 import { guards } from "./guards.ts";
 import { handshakeClient } from "./handshake-client.ts";
 import { handshakeTransports } from "./handshake-transports.ts";
 import { hub } from "./hub.ts";
+import { hubUpstreams } from "./hub-upstreams.ts";
 import type { Requirement } from "./requirement.ts";
 import { sessions } from "./sessions.ts";
 import { upstreamEras } from "./eras.ts";
@@ -15,10 +17,12 @@ import { workers } from "./workers.ts";
 /** Every requirement, by area. */
 export const requirements: readonly Requirement[] = [
   ...backgroundTasks,
+  ...conformance,
   ...guards,
   ...handshakeClient,
   ...handshakeTransports,
   ...hub,
+  ...hubUpstreams,
   ...bridges,
   ...sessions,
   ...upstreamEras,

@@ -9,6 +9,7 @@ const parked = "test/gateway/parked.test.ts";
 const life = "test/gateway/parked-life.test.ts";
 const words = "test/gateway/bridge-handshake.test.ts";
 const processes = "test/gateway/bridge-processes.test.ts";
+const real = "test/gateway/bridge-stateless.test.ts";
 const asking = "test/gateway/server-requests.test.ts";
 
 /** A client of one era at a server of the other. */
@@ -37,9 +38,9 @@ export const bridges: readonly Requirement[] = [
       "Progress and log messages travel on the stream of the request that is present, under its own token.",
     section: "2026-07-28 basic/patterns/progress",
     break: {
-      file: call,
-      from: "passed = { ...message, params: { ...params, progressToken: token } };",
-      to: "passed = message;",
+      file: "src/gateway/bridge/present.ts",
+      from: "return this.answer.send({ ...message, params: { ...params, progressToken: token } });",
+      to: "return this.answer.send(message);",
       test: parked,
     },
   },
@@ -93,8 +94,8 @@ export const bridges: readonly Requirement[] = [
     section: "2026-07-28 basic/patterns/mrtr",
     break: {
       file: onHandshake,
-      from: 'if (!(call instanceof BridgedCall)) throw over("no such call");',
-      to: "if (!(call instanceof BridgedCall)) return;",
+      from: 'throw over("the holder is gone");',
+      to: "return;",
       test: parked,
     },
   },
@@ -227,7 +228,12 @@ export const bridges: readonly Requirement[] = [
     behaviour:
       "A client is asked for nothing that its session did not declare or its revision does not know.",
     section: "2025-11-25 client/elicitation#capabilities",
-    break: { file: session, from: "if (needed !== undefined) {", to: "if (needed === null) {", test: asking },
+    break: {
+      file: "src/gateway/bridge/input.ts",
+      from: "if (needed !== undefined) {",
+      to: "if (needed === null) {",
+      test: asking,
+    },
   },
   {
     id: "bridges.answers-bound",
@@ -301,5 +307,72 @@ export const bridges: readonly Requirement[] = [
     behaviour: "A handshake client's cancellation reaches its call in whatever gateway process.",
     section: "2025-11-25 basic/utilities/cancellation",
     break: { file: onStateless, from: "else if (!here) tellOthers(x, services);", to: "", test: processes },
+  },
+  {
+    id: "bridges.real-servers",
+    behaviour: "Tools of handshake servers that elicit, sample or list roots work from a stateless client.",
+    section: "2026-07-28 basic/versioning",
+    break: {
+      file: onHandshake,
+      from: "envelope.request.known.names === null || !isObject(given) ? {} : (askable(given) ?? {});",
+      to: "{}; void isObject(given); void askable;",
+      test: real,
+    },
+  },
+  {
+    id: "bridges.unrelated-requests",
+    behaviour: "What an external server asks without saying in which call belongs to the only one there is.",
+    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
+    break: {
+      file: "src/gateway/bridge/ear.ts",
+      from: "return this.#members.size === 1 ? [...this.#members][0] : undefined;",
+      to: "return undefined;",
+      test: real,
+    },
+  },
+  {
+    id: "bridges.stream-resumed",
+    behaviour: "A handshake server may end a call's stream before its response; it is asked for the rest.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/bridge/call.ts",
+      from: "if (from === undefined || this.#held?.lost === true) return false;",
+      to: "if (from !== null) return false;",
+      test: life,
+    },
+  },
+  {
+    id: "bridges.lease-held",
+    behaviour: "A call that waits keeps its instance, and lets go of it when it is over.",
+    section: "2026-07-28 basic/patterns/mrtr",
+    break: {
+      file: "src/gateway/bridge/call.ts",
+      from: "if (this.#held !== undefined) this.#leases.end(this.#held);",
+      to: "",
+      test: life,
+    },
+  },
+  {
+    id: "bridges.session-ends-calls",
+    behaviour: "The end of a session ends its calls at a stateless server, in whatever gateway process.",
+    section: "2025-11-25 basic/transports#session-management",
+    break: {
+      file: session,
+      from: 'if (this.#bridge.services.book.isOver(this.#session)) return this.cancel("The session has ended.");',
+      to: "",
+      test: processes,
+    },
+  },
+  {
+    id: "bridges.long-answers",
+    behaviour:
+      "The translated answer to a stateless client becomes a stream that is kept alive when it takes long.",
+    section: "2026-07-28 basic/transports/streamable-http#receiving-messages",
+    break: {
+      file: "src/gateway/bridge/stateless-answer.ts",
+      from: "if (!this.#over && takesEvents(x)) this.#events = new EventStream(x, this.#streams);",
+      to: "",
+      test: parked,
+    },
   },
 ];

@@ -66,14 +66,25 @@ export const upstreamEras: readonly Requirement[] = [
     },
   },
   {
+    id: "eras.one-state",
+    behaviour: "A handshake client's session has one state, in whichever era its capabilities are spoken to.",
+    section: "product: eras",
+    break: {
+      file: "src/gateway/cells/handshake-on-stateless.ts",
+      from: 'session: endpoint.upstream.kind === "hosted" ? session.upstreamId : undefined,',
+      to: "session: undefined,",
+      test: eras,
+    },
+  },
+  {
     id: "eras.learned",
     behaviour:
       "A refusal that names the other era decides for the next call; the refused one is not sent again.",
     section: rounds,
     break: {
-      file: "src/gateway/relay.ts",
-      from: "if (x.choice !== undefined) learnEra(x.choice, message);",
-      to: "",
+      file: "src/gateway/era.ts",
+      from: 'if (!(era === "stateless" ? asksClient(response) : hasInputRequired(response))) return;',
+      to: "if (era !== undefined) return;",
       test: eras,
     },
   },

@@ -74,8 +74,8 @@ export const guards: readonly Requirement[] = [
     section: "Fetch, 3.3 CORS protocol",
     break: {
       file: "src/gateway/relay.ts",
-      from: '    "x-accel-buffering": "no",',
-      to: '    "x-accel-buffering": "yes",',
+      from: '"x-accel-buffering"',
+      to: '"x-accel-buffered"',
       test: "test/gateway/cors.test.ts",
     },
   },
@@ -163,8 +163,8 @@ export const guards: readonly Requirement[] = [
     behaviour: "A session is subscribed to 256 resources at most.",
     section: "explicit limits",
     break: {
-      file: "src/gateway/hub/hub.ts",
-      from: "if (held.length < SUBSCRIPTIONS_MOST || held.includes(String(uri))) return;",
+      file: "src/gateway/hub/subscriptions.ts",
+      from: "if (held.length < SUBSCRIPTIONS_MOST || held.includes(uri)) return;",
       to: "if (held.length >= 0) return;",
       test: "test/gateway/updates.test.ts",
     },

@@ -112,7 +112,7 @@ export const handshakeClient: readonly Requirement[] = [
       file: "src/gateway/streams/streams.ts",
       from: "if (events > replayEvents || stream.bytes > replayBytes) return true;",
       to: "if (stream.bytes > replayBytes) return true;",
-      test: "test/gateway/resume.test.ts",
+      test: "test/gateway/replay.test.ts",
     },
   },
   {
@@ -123,7 +123,7 @@ export const handshakeClient: readonly Requirement[] = [
       file: "src/gateway/streams/hear.ts",
       from: "stream.resume(new EventStream(x, streams, stream), at.seq);",
       to: "x.answerEmpty(204);",
-      test: "test/gateway/resume.test.ts",
+      test: "test/gateway/resume-sdk.test.ts",
     },
   },
   {
@@ -156,7 +156,7 @@ export const handshakeClient: readonly Requirement[] = [
       file: "src/gateway/streams/ask-again.ts",
       from: 'list.push("accept", "text/event-stream", "last-event-id", this.#lastEventId);',
       to: 'list.push("accept", "text/event-stream");',
-      test: "test/gateway/streams.test.ts",
+      test: "test/gateway/polling.test.ts",
     },
   },
   {
@@ -178,7 +178,7 @@ export const handshakeClient: readonly Requirement[] = [
       file: "src/gateway/relay.ts",
       from: "if (!this.#counter.answered && x.id !== null) {",
       to: "if (!this.#counter.answered && x.id === null) {",
-      test: "test/gateway/streams.test.ts",
+      test: "test/gateway/polling.test.ts",
     },
   },
   {
@@ -333,7 +333,7 @@ export const handshakeClient: readonly Requirement[] = [
       file: "src/gateway/streams/event-stream.ts",
       from: "res.writableLength > messageBytes + replayBytes",
       to: "res.writableLength > Infinity",
-      test: "test/gateway/resume.test.ts",
+      test: "test/gateway/replay.test.ts",
     },
   },
   {
@@ -344,7 +344,18 @@ export const handshakeClient: readonly Requirement[] = [
       file: "src/gateway/forward.ts",
       from: "if (this.#ticksAnswered < 2) return;",
       to: "if (this.#ticksAnswered > 0) return;",
-      test: "test/gateway/streams.test.ts",
+      test: "test/gateway/polling.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.keep-alive-passing",
+    behaviour: "A stream that passes unread carries comments while it rests, never within an event.",
+    section: "WHATWG HTML 9.2.7",
+    break: {
+      file: "src/gateway/relay.ts",
+      from: "if (this.#rest.due(x) && this.#counter.between) x.res.write(keepAliveComment);",
+      to: "if (this.#rest.due(x)) x.res.write(keepAliveComment);",
+      test: "test/gateway/polling.test.ts",
     },
   },
 ];

@@ -97,8 +97,8 @@ export const handshakeTransports: readonly Requirement[] = [
     section: "2025-03-26 basic/transports#sending-messages-to-the-server",
     break: {
       file: "src/gateway/streams/batch.ts",
-      from: "if (call) this.#begin();",
-      to: "if (!call) this.#begin();",
+      from: "if (this.#session !== undefined) this.#stream = streams.begin(this.#session, null);",
+      to: "if (this.#session === undefined) this.#stream = streams.begin('', null);",
       test: "test/gateway/batches.test.ts",
     },
   },
@@ -143,6 +143,17 @@ export const handshakeTransports: readonly Requirement[] = [
       file: "src/gateway/streams/inner.ts",
       from: "if (!(error instanceof SseTooLarge)) throw error;",
       to: "if (error !== undefined) throw error;",
+      test: "test/gateway/http-sse.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.http-sse-standing",
+    behaviour: "What a server says without being asked comes on the HTTP+SSE stream.",
+    section: "2024-11-05 basic/transports#http-with-sse",
+    break: {
+      file: "src/gateway/streams/http-sse.ts",
+      from: 'this.#within.get(this.#turn, this.#request(this.#turn, "GET"), this.#standing);',
+      to: "void this.#within.get;",
       test: "test/gateway/http-sse.test.ts",
     },
   },

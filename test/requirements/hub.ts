@@ -71,52 +71,6 @@ export const hub: readonly Requirement[] = [
     },
   },
   {
-    id: "hub.listen-pooled",
-    behaviour:
-      "Listeners of one principal share one stream upstream, as wide as all of them need; the last one to leave ends it.",
-    section: "upstream streams: pooled by upstream and principal",
-    break: {
-      file: "src/gateway/hub/sources.ts",
-      from: "const source = this.#shared.get(key) ?? this.#make(listener, key);",
-      to: "const source = this.#make(listener, key);",
-      test: "test/gateway/listen.test.ts",
-    },
-  },
-  {
-    id: "hub.rides-along",
-    behaviour: "A stream that listens to lists wakes no instance; it attaches when a call has woken one.",
-    section: "upstream streams: standing streams and idle instances",
-    break: {
-      file: "src/gateway/leases.ts",
-      from: "for (const watcher of this.#watchers.get(key) ?? []) watcher(held);",
-      to: "for (const watcher of this.#watchers.get(key) ?? []) void watcher;",
-      test: "test/gateway/listen.test.ts",
-    },
-  },
-  {
-    id: "hub.subscription-is-use",
-    behaviour:
-      "A subscription to a resource wakes an instance and keeps it awake; listening to lists does not.",
-    section: "upstream streams: standing streams and idle instances",
-    break: {
-      file: "src/gateway/hub/attachment.ts",
-      from: "this.#use(this.#purpose.uses ? held : undefined);",
-      to: "this.#use(undefined);",
-      test: "test/gateway/listen.test.ts",
-    },
-  },
-  {
-    id: "hub.attaches-again",
-    behaviour: "A stream that its upstream breaks off is opened again behind the client's back.",
-    section: "upstream streams: reconnection",
-    break: {
-      file: "src/gateway/hub/attachment.ts",
-      from: "if (!barren) this.#later();",
-      to: "void barren;",
-      test: "test/gateway/listen.test.ts",
-    },
-  },
-  {
     id: "hub.listen-result",
     behaviour: "When the gateway closes, a stream that listens ends with the result of its request.",
     section: "2026-07-28 basic/patterns/subscriptions",
@@ -151,29 +105,6 @@ export const hub: readonly Requirement[] = [
     },
   },
   {
-    id: "hub.program-first",
-    behaviour:
-      "What a program on standard input and output says after its answers reaches the client whose session it is.",
-    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
-    break: {
-      file: "src/runner/python/offing_runtime/bridge/child.py",
-      from: "      call = self._latest() or self._standing",
-      to: "        call = self._latest()",
-      test: "test/gateway/bridged-streams.test.ts",
-    },
-  },
-  {
-    id: "hub.program-asks",
-    behaviour: "A program on standard input and output may ask its client between calls.",
-    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
-    break: {
-      file: "src/runner/python/offing_runtime/bridge/child.py",
-      from: "        call = None if self._shared else self._latest() or self._standing",
-      to: "        call = None if self._shared else self._latest()",
-      test: "test/gateway/bridged-streams.test.ts",
-    },
-  },
-  {
     id: "hub.one-record",
     behaviour: "A standing stream leaves one record, when it ends.",
     section: "request records: standing streams",
@@ -190,20 +121,9 @@ export const hub: readonly Requirement[] = [
       "A handshake client is told of updates of the resources its session is subscribed to, whatever era its server speaks.",
     section: "2025-11-25 server/resources#subscriptions",
     break: {
-      file: "src/gateway/hub/hub.ts",
-      from: "listener.asked = { ...listener.asked, uris: new Set(book.subscriptions(session)) };",
-      to: "listener.asked = { ...listener.asked, uris: new Set() };",
-      test: "test/gateway/updates.test.ts",
-    },
-  },
-  {
-    id: "hub.subscription-survives",
-    behaviour: "A subscription of a session is told to the instance that takes the place of the first.",
-    section: "2025-11-25 server/resources#subscriptions",
-    break: {
-      file: "src/gateway/hub/session-source.ts",
-      from: "...missing.map(subscribe),",
-      to: "...missing.map(async () => subscribe),",
+      file: "src/gateway/hub/listener.ts",
+      from: "return new Set(may ? book.subscriptions(session) : []);",
+      to: "return new Set(may ? [] : book.subscriptions(session));",
       test: "test/gateway/updates.test.ts",
     },
   },
@@ -249,6 +169,17 @@ export const hub: readonly Requirement[] = [
       file: "src/gateway/hub/session-outlet.ts",
       from: "return this.#stream.send(json, matters);",
       to: "return this.#stream.connected && this.#stream.send(json, matters);",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.standing-late",
+    behaviour: "A client that comes back to its standing stream too late for what it missed gets a new one.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "if (at.request === null) return services.hub.stand(turn, session);",
+      to: "void services.hub;",
       test: "test/gateway/updates.test.ts",
     },
   },
@@ -319,97 +250,6 @@ export const hub: readonly Requirement[] = [
       from: "capabilities[name] = { ...Object.fromEntries(kept), ...(told.has(name) ? { listChanged: true } : {}) };",
       to: "capabilities[name] = Object.fromEntries(kept);",
       test: "test/gateway/list-changed.test.ts",
-    },
-  },
-  {
-    id: "hub.promotion-system",
-    behaviour:
-      "Promotion and rollback of a deployed server tell the clients whose lists differ, and no others.",
-    section: "2025-11-25 server/tools#list-changed-notification",
-    break: {
-      file: "src/snapshot/state.ts",
-      from: 'tell({ kind: "server", subject: shard.subject, before, after: shard.endpoints });',
-      to: "void before;",
-      test: "test/system/list-changed.test.ts",
-    },
-  },
-  {
-    id: "hub.equal-system",
-    behaviour: "A promotion that changes no list tells nobody.",
-    section: "2025-11-25 server/tools#list-changed-notification",
-    break: {
-      file: "src/gateway/hub/listener.ts",
-      from: "if (this.#prints.get(kind) === print) continue;",
-      to: "void print;",
-      test: "test/system/list-changed.test.ts",
-    },
-  },
-  {
-    id: "hub.access-system",
-    behaviour: "Removing a grant and revoking a key end the standing streams that stood by them.",
-    section: "standing streams: lost access",
-    break: {
-      file: "src/gateway/hub/hub.ts",
-      from: "if (endpoint?.id !== before.id || principal === undefined || !mayDiscover(endpoint, principal)) {",
-      to: "if (endpoint?.id !== before.id || principal === undefined) {",
-      test: "test/system/list-changed.test.ts",
-    },
-  },
-  {
-    id: "hub.subscription-kept",
-    behaviour: "The subscriptions of a session outlive the program.",
-    section: "sessions that survive: subscriptions",
-    break: {
-      file: "src/domain/changes/compile.ts",
-      from: "...(row.subscriptions === null ? {} : { subscriptions: row.subscriptions }),",
-      to: "",
-      test: "test/system/list-changed.test.ts",
-    },
-  },
-  {
-    id: "hub.elsewhere-session",
-    behaviour:
-      "For stateless clients of a handshake server elsewhere the gateway listens in a session of its own, and ends it.",
-    section: "2025-11-25 basic/transports#listening-for-messages-from-the-server",
-    break: {
-      file: "src/gateway/hub/listening-session.ts",
-      from: "if (opened !== undefined) void endSession(opened.held.dial, opened.session);",
-      to: "void endSession;",
-      test: "test/gateway/external-streams.test.ts",
-    },
-  },
-  {
-    id: "hub.elsewhere-again",
-    behaviour:
-      "A stream that a server elsewhere breaks off is opened again, and its subscriptions are said again.",
-    section: "upstream streams: reconnection",
-    break: {
-      file: "src/gateway/hub/session-source.ts",
-      from: "if (this.#subscribed?.held !== held || this.#subscribed.session !== spoken.session) {",
-      to: "if (this.#subscribed?.held !== held) {",
-      test: "test/gateway/external-streams.test.ts",
-    },
-  },
-  {
-    id: "hub.elsewhere-resumes",
-    behaviour: "A session's own stream elsewhere goes on from its last event.",
-    section: "2025-11-25 basic/transports#resumability-and-redelivery",
-    break: {
-      file: "src/gateway/hub/session-source.ts",
-      from: 'return { method: "GET", headers: resumes ? [...headers, "last-event-id", lastEvent] : headers };',
-      to: 'return { method: "GET", headers: resumes ? headers : headers };',
-      test: "test/gateway/external-streams.test.ts",
-    },
-  },
-  {
-    id: "hub.elsewhere-asked",
-    behaviour: "A server elsewhere that says that its lists have changed is asked anew what it offers.",
-    section: "external servers: what was discovered",
-    break: {
-      file: "src/gateway/hub/hub.ts",
-      from: 'if (upstream.kind === "external") this.#services.leases.doubt(upstream);',
-      to: "void upstream;",
-      test: "test/gateway/external-streams.test.ts",
     },
   },
   {

@@ -140,4 +140,15 @@ export const statelessClient: readonly Requirement[] = [
       test: "test/gateway/stateless-answers.test.ts",
     },
   },
+  {
+    id: "stateless-client.state-outlives-instance",
+    behaviour: "What a tool asked is answered also when the instance that asked is no more.",
+    section: mrtr,
+    break: {
+      file: "src/runner/python/offing_runtime/states.py",
+      from: "        return cls(keys=list(keys), **given)",
+      to: "        return cls(keys=[__import__('os').urandom(32)], **given)",
+      test: "test/gateway/state-outlives.test.ts",
+    },
+  },
 ];

@@ -174,6 +174,17 @@ export const backgroundTasks: readonly Requirement[] = [
     break: { file: valkey, from: '  "-scan",', to: "", test: runner },
   },
   {
+    id: "tasks.endless-script",
+    behaviour: "A server's script that never ends is ended; the other servers go on, with what they had.",
+    section: design,
+    break: {
+      file: "src/store/valkey/scripts.ts",
+      from: '      await command("PING");',
+      to: "",
+      test: runner,
+    },
+  },
+  {
     id: "tasks.started-when-needed",
     behaviour: "A private Valkey is started by the first connection, on a socket of mode 0600.",
     section: design,

@@ -219,4 +219,61 @@ export const upstream: readonly Requirement[] = [
       test: "test/gateway/external-eras.test.ts",
     },
   },
+  {
+    id: "upstream.detect",
+    behaviour:
+      "400 without one of -32020 to -32022, 404, 405 or a JSON-RPC error to `server/discover` means the handshake era.",
+    section: versioning,
+    break: {
+      file: "src/upstream/eras.ts",
+      from: "  if (status >= 400) return true;",
+      to: '  if (status >= 400) throw new AskError("refused");',
+      test: "test/upstream/eras.test.ts",
+    },
+  },
+  {
+    id: "upstream.evidence",
+    behaviour: "Redirects, 401, 403, 429, 5xx and errors within the server are no evidence of an era.",
+    section: versioning,
+    break: {
+      file: "src/upstream/eras.ts",
+      from: "  if (status >= 500 || status === 407 || status === 408 || status === 429) {",
+      to: "  if (status === 407) {",
+      test: "test/upstream/eras.test.ts",
+    },
+  },
+  {
+    id: "upstream.offered-revision",
+    behaviour: "A server that refuses the revision and names that very one as supported is asked once more.",
+    section: "2026-07-28 basic/versioning#protocol-version-negotiation",
+    break: {
+      file: "src/upstream/eras.ts",
+      from: '  if (offersOurs(answer)) answer = await send("server/discover", {});',
+      to: "",
+      test: "test/upstream/eras.test.ts",
+    },
+  },
+  {
+    id: "upstream.both-eras",
+    behaviour:
+      "A server that was registered in the stateless era is asked in the other one soon after, and its clients begin anew where its eras changed.",
+    section: "Servers that run elsewhere: the four cells",
+    break: {
+      file: "src/domain/servers/refresh.ts",
+      from: '        ...(sameEras(before, manifest) ? {} : { endpoint: newId("dep", services.clock.now()) }),',
+      to: "",
+      test: "test/system/verdict.test.ts",
+    },
+  },
+  {
+    id: "upstream.published",
+    behaviour: "A session that one gateway process opened anew at its server is used by the others.",
+    section: "Servers that run elsewhere: sessions that survive",
+    break: {
+      file: "src/gateway/upstream-sessions.ts",
+      from: "    await book.rebind(turn, session, id).then(",
+      to: "    await Promise.reject(new Error()).then(",
+      test: "test/system/register-workers.test.ts",
+    },
+  },
 ];

@@ -2,6 +2,7 @@ import type { Requirement } from "./requirement.ts";
 
 const several = "gateway processes";
 const test = "test/system/workers.test.ts";
+const faults = "test/system/workers-faults.test.ts";
 const handOver = "test/gateway/hand-over.test.ts";
 
 /** What holds with several gateway processes, and of handing requests over to the one that holds something. */
@@ -93,7 +94,19 @@ export const workers: readonly Requirement[] = [
       file: "src/main/workers/workers.ts",
       from: "      if (serves || failures > 0) replace(served ? 1 : failures + 1, ended);",
       to: "      if (failures > 0) replace(served ? 1 : failures + 1, ended);",
-      test,
+      test: faults,
+    },
+  },
+  {
+    id: "workers.database-back",
+    behaviour:
+      "When the database is killed, gateway processes serve on, and follow what changes once it is back.",
+    section: `${several}: faults`,
+    break: {
+      file: "src/store/database.ts",
+      from: '  pool.on("error", broke);',
+      to: "",
+      test: faults,
     },
   },
   {
@@ -105,7 +118,7 @@ export const workers: readonly Requirement[] = [
       file: "src/main/workers/worker.ts",
       from: 'process.on("disconnect", () => process.exit(1));',
       to: 'process.on("disconnect", () => void setInterval(() => {}, 1000));',
-      test,
+      test: faults,
     },
   },
   {
@@ -139,7 +152,7 @@ export const workers: readonly Requirement[] = [
       file: "src/main/workers/worker.ts",
       from: "  await running?.close();",
       to: "  await new Promise(() => {});",
-      test,
+      test: faults,
     },
   },
   {
