@@ -53,7 +53,7 @@ describe.each(["stateless", "handshake"] as const)("a real server that is spoken
 });
 
 /** A handshake upstream that keeps the streams on which it speaks first. */
-async function speaking(given: { replayMs?: number } = {}) {
+async function speaking(given: { replayMs?: number; streamsPerPrincipal?: number } = {}) {
   const gets: { session: string; say: (message: object) => void; closed: () => boolean }[] = [];
   const posted: { session: string; method: string | undefined }[] = [];
   const upstream = keep(
@@ -205,4 +205,18 @@ test("A session may be subscribed to 256 resources, and is told when it wants mo
   const { body } = await send("resources/subscribe", { uri: "a://256" });
   expect(body.error!.message).toContain("256 resources");
   expect((await send("resources/unsubscribe", { uri: "a://0" })).body.error).toBeUndefined();
+});
+
+test("So many standing streams as an instance has are never in the way of calls. [R:hub.room-for-calls]", async () => {
+  const { world, url, key, upstream, send } = await speaking({ streamsPerPrincipal: 2000 });
+  const open = async () => {
+    const session = await openSession(url, key);
+    return keep(await RawStream.open(url, key, standing(session)));
+  };
+  for (let i = 0; i < 22; i++) await Promise.all(Array.from({ length: 25 }, open));
+  const gets = () => upstream.received.filter(({ req }) => req.method === "GET").length;
+  await until(() => gets() >= 512);
+  expect((await send("tools/list")).status).toBe(200);
+  expect(gets()).toBe(512);
+  expect(world.gateway.sizes.listeners).toBe(550);
 });

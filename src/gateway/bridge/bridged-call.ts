@@ -1,24 +1,22 @@
 import { randomText } from "../../lib/ids.ts";
 import { type ClientRequest, isClientRequest, lacking } from "../../mcp/client-requests.ts";
-import { isObject, type JsonObject, metaOf, type RequestId } from "../../mcp/envelope.ts";
+import { isObject, type JsonObject, type RequestId } from "../../mcp/envelope.ts";
 import { codes } from "../../mcp/errors.ts";
-import { noteCapability } from "../capability.ts";
 import type { Asked, Envelope } from "../envelope.ts";
-import { isRepeatable, sessionLost } from "../external.ts";
 import type { Held } from "../leases.ts";
 import { Refusal } from "../refusal.ts";
 import { sealState } from "../request-state.ts";
 import { principalId } from "../session.ts";
-import { traced } from "../trace.ts";
 import type { Turn } from "../turn.ts";
 import type { Bridge } from "./bridge.ts";
-import { type Hearer, UpstreamCall } from "./call.ts";
+import type { Hearer } from "./call.ts";
 import { OpenQuestions } from "./open-questions.ts";
 import { inputRequired, outcomeFor, type Told } from "./outcome.ts";
 import type { Waiting } from "./parked.ts";
+import { SessionCall } from "./session-call.ts";
 import type { Speaking } from "./speaking.ts";
 import { Present } from "./present.ts";
-import { failed, unkept, untold, usedTwice, withoutResponse } from "./refusals.ts";
+import { unkept, untold, usedTwice, withoutResponse } from "./refusals.ts";
 import type { AnswerOwner } from "./stateless-answer.ts";
 import type { Swept } from "./sweeper.ts";
 
@@ -46,13 +44,9 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
   readonly owner: string;
   readonly #bridge: Bridge;
   readonly #first: Turn;
-  readonly #bridged: Omit<Bridged, "params">;
-  /** Until the call cannot be sent once more. */
-  #params: JsonObject;
-  /** The call's id and progress token upstream. */
-  #name = "";
-  #speaking: Speaking | undefined;
-  #call: UpstreamCall | undefined;
+  readonly #method: string;
+  readonly #capabilities: JsonObject;
+  readonly #upstream: SessionCall;
   #present: Present | undefined;
   readonly #questions = new OpenQuestions();
   #rounds = 0;
@@ -61,15 +55,14 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
   #expiresAt = Infinity;
   #refused: Told["refused"];
   #outcome: JsonObject | Refusal | undefined;
-  #again = false;
   #over = false;
 
   constructor(bridge: Bridge, turn: Turn, bridged: Bridged) {
     this.#bridge = bridge;
     this.#first = turn;
-    const { params, ...rest } = bridged;
-    this.#bridged = rest;
-    this.#params = params;
+    this.#method = bridged.method;
+    this.#capabilities = bridged.capabilities;
+    this.#upstream = new SessionCall(bridge, turn, bridged, this);
     const { x, endpoint, principal } = turn;
     const who = principal.kind === "anonymous" ? `anonymous ${x.record.ip}` : principalId(principal);
     this.owner = `${endpoint.organization.id} ${who}`;
@@ -80,8 +73,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     this.#attend(this.#first, envelope);
     if (this.#over) return;
     this.#bridge.sweeper.add(this);
-    if (opening instanceof Promise) this.#speakOnce(opening);
-    else this.#send(opening);
+    this.#upstream.start(opening);
   }
 
   /** The client's retry. `round`: of the state that it came with. Throws refusals. */
@@ -95,7 +87,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     this.#attend(turn, envelope);
     if (this.#over) return;
     if (this.#outcome !== undefined) return this.#deliver(this.#outcome);
-    this.#call?.goOn();
+    this.#upstream.goOn();
     for (const { id, result } of this.#questions.answer(given ?? {})) {
       this.#tell({ jsonrpc: "2.0", id, result });
     }
@@ -105,27 +97,13 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
 
   async cancel(reason: string): Promise<void> {
     if (this.#over) return;
-    const call = this.#call;
-    const speaking = this.#speaking;
-    const held = call?.held;
-    const working = this.#outcome === undefined && held !== undefined && !held.lost;
     this.#end();
-    if (working && speaking !== undefined) {
-      const params = { requestId: this.#name, reason };
-      const message = { jsonrpc: "2.0", method: "notifications/cancelled", params };
-      await speaking.tell(held, message).catch(() => {});
-    }
-    call?.abort(reason);
-    speaking?.end(held);
+    await this.#upstream.cancel(reason);
   }
 
   sweep(now: number): void {
     if (now >= this.#gatheredAt) this.#ask();
     if (now >= this.#expiresAt) void this.cancel("Nobody answered what the server asked.");
-  }
-
-  get name(): string {
-    return this.#name;
   }
 
   sent(held: Held, coldMs: number): void {
@@ -149,67 +127,13 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     this.#settle(refusal);
   }
 
-  lost(): boolean {
-    const opening = this.#again ? undefined : this.#speaking?.again?.();
-    if (opening === undefined) return false;
-    this.#again = true;
-    const { x, endpoint } = this.#first;
-    // The session is there for the next call in any case.
-    if (isRepeatable(this.#bridged.method, noteCapability(x, endpoint.manifest))) this.#speakOnce(opening);
-    else this.#speakOnce(opening.then(refuseRepetition));
-    return true;
-  }
-
   left(): void {
     this.#present = undefined;
     void this.cancel("The client left.");
   }
 
   drained(): void {
-    this.#call?.resume();
-  }
-
-  #speakOnce(opening: Promise<Speaking>): void {
-    opening.then(
-      (speaking) => this.#send(speaking),
-      (error: unknown) => this.#settle(failed(error)),
-    );
-  }
-
-  #send(speaking: Speaking): void {
-    if (this.#over) return speaking.end(undefined);
-    this.#speaking = speaking;
-    this.#name = randomText(12);
-    const listening = speaking.listen?.(this);
-    if (listening === undefined) this.#dial(speaking);
-    else
-      listening.then(
-        () => this.#dial(speaking),
-        (error: unknown) => this.#settle(failed(error)),
-      );
-  }
-
-  #dial(speaking: Speaking): void {
-    if (this.#over) return;
-    const { leases, limits } = this.#bridge.services;
-    const { upstream, requestWindowMs: windowMs } = this.#first.endpoint;
-    const { method } = this.#bridged;
-    const params = traced(this.#first.x, this.#params);
-    const _meta = { ...metaOf(params), progressToken: this.#name };
-    const message = { jsonrpc: "2.0", id: this.#name, method, params: { ...params, _meta } };
-    const { messageBytes } = limits;
-    const body = JSON.stringify(message);
-    const options = {
-      upstream,
-      headers: speaking.headers,
-      body,
-      method,
-      windowMs,
-      messageBytes,
-      resumes: true,
-    };
-    this.#call = new UpstreamCall(leases, this.#bridge.sweeper, options, this);
-    this.#call.start();
+    this.#upstream.resume();
   }
 
   #attend(turn: Turn, envelope: Stateless): void {
@@ -223,7 +147,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     const { method } = request;
     if (method === "ping") return reply({ result: {} });
     if (!isClientRequest(method)) return refuse(codes.methodNotFound, "There is no such request.");
-    const needed = lacking(this.#bridged.capabilities, request);
+    const needed = lacking(this.#capabilities, request);
     if (needed !== undefined) {
       // As a client refuses what it has not declared (2025-11-25, client/elicitation).
       this.#refused = { method, needed };
@@ -240,7 +164,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     if (method !== "notifications/message" && method !== "notifications/progress") {
       return this.#bridge.services.hub.heard(this.#first, message);
     }
-    if (this.#present?.tell(message, this.#name) === false) this.#call?.pause();
+    if (this.#present?.tell(message, this.#upstream.name) === false) this.#upstream.pause();
   }
 
   /** Answers the client's request with what the upstream asks, and lets the call wait. */
@@ -257,9 +181,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     }
     const { services, sweeper } = this.#bridge;
     this.#rounds++;
-    this.#params = {};
-    this.#call?.rest();
-    this.#call?.resume();
+    this.#upstream.rest();
     this.#expiresAt = sweeper.now() + services.limits.personMs;
     const { turn, request, answer } = present;
     const call = `${this.id}.${this.#rounds}`;
@@ -273,9 +195,7 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
   /** The upstream has answered, or cannot. */
   #settle(outcome: JsonObject | Refusal): void {
     if (this.#over || this.#outcome !== undefined) return;
-    const held = this.#call?.held;
-    this.#call?.release();
-    this.#speaking?.end(held);
+    this.#upstream.finish();
     this.#questions.clear();
     this.#gatheredAt = Infinity;
     this.#outcome = outcome;
@@ -295,18 +215,12 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
   }
 
   #told({ id }: Asked): Told {
-    const { method, capabilities } = this.#bridged;
     const { serverInfo } = this.#first.endpoint.manifest;
-    return { id, method, serverInfo, capabilities, refused: this.#refused };
+    return { id, method: this.#method, serverInfo, capabilities: this.#capabilities, refused: this.#refused };
   }
 
   #tell(message: JsonObject): void {
-    const held = this.#call?.held;
-    if (held === undefined || this.#speaking === undefined) return;
-    this.#speaking.tell(held, message).catch((error: unknown) => {
-      if (this.#over || this.#outcome !== undefined) return;
-      this.#settle(untold(error));
-    });
+    this.#upstream.tell(message).catch((error: unknown) => this.#settle(untold(error)));
   }
 
   #end(): void {
@@ -315,10 +229,4 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     this.#bridge.sweeper.remove(this);
     this.#bridge.parked.remove(this);
   }
-}
-
-/** A call that may not run twice is not sent into the new session. */
-function refuseRepetition(speaking: Speaking): never {
-  speaking.end(undefined);
-  throw sessionLost();
 }

@@ -2,7 +2,7 @@ import { backoffDelay } from "../../lib/backoff.ts";
 import type { JsonObject } from "../../mcp/envelope.ts";
 import type { Upstream } from "../../snapshot/snapshot.ts";
 import type { Held, Leases } from "../leases.ts";
-import { Link, type LinkEnd, type Standing } from "./link.ts";
+import { hasRoom, Link, type LinkEnd, type Standing } from "./link.ts";
 
 /** What an attachment is for. */
 export interface Purpose {
@@ -154,6 +154,7 @@ export class Attachment implements LinkEnd {
       held = taken instanceof Promise ? await taken : taken;
       if (round !== this.#round) return this.#latest;
       if (held === undefined || held === this.#barren) return;
+      if (!hasRoom(held)) return this.#later();
       const made = this.#purpose.request(held, this.#lastEvent);
       request = made instanceof Promise ? await made : made;
     } catch {

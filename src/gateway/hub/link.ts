@@ -27,6 +27,19 @@ const OPEN_MS = 1_000;
 /** Milliseconds until such a head must be there. */
 const HEAD_MS = 10 * 60_000;
 
+/** Streams from one upstream at most: each has a connection, and calls need some too. */
+const LINKS_MOST = 512;
+const open = new WeakMap<Held["dial"], number>();
+
+/** Whether one more stream may stand at an upstream. */
+export function hasRoom({ dial }: Held): boolean {
+  return (open.get(dial) ?? 0) < LINKS_MOST;
+}
+
+function count({ dial }: Held, more: number): void {
+  open.set(dial, (open.get(dial) ?? 0) + more);
+}
+
 /** One stream of the gateway's own from an upstream, until either side ends it. */
 export class Link implements Dispatcher.DispatchHandler {
   readonly held: Held;
@@ -50,6 +63,7 @@ export class Link implements Dispatcher.DispatchHandler {
     });
     this.#late = setTimeout(() => this.#open(), OPEN_MS);
     this.#late.unref();
+    count(held, 1);
     const { dispatcher, origin, path } = held.dial;
     dispatcher.dispatch({ origin, path, ...request, headersTimeout: HEAD_MS, bodyTimeout: 0 }, this);
   }
@@ -88,7 +102,9 @@ export class Link implements Dispatcher.DispatchHandler {
 
   /** Ends it without a word to whoever listens. */
   close(): void {
+    if (this.#over) return;
     this.#over = true;
+    count(this.held, -1);
     clearTimeout(this.#late);
     this.#controller?.abort(new Error("Nobody listens any more."));
   }
