@@ -10,7 +10,7 @@ import { servers } from "./matrix/servers.ts";
  * inspected, served. What cannot be had of a server stands beside it with the
  * reason, and is then not announced.
  */
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 240_000 });
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 240_000 });
 
 let program: Program;
 beforeAll(async () => {

@@ -103,11 +103,13 @@ describe("A handshake session", () => {
   });
 
   it("goes on when its instance has ended, with what its server kept for it [R:sessions.instance-restart]", async () => {
-    const held = await kept.client(user, "kept", { name: "rested" });
+    const held = await kept.client(user, "kept", { name: "rested", answer: "Ada" });
     await callText(held, "keep", { value: "rested" });
+    expect(await callText(held, "ask")).toBe("Ada");
     const { upstream } = world.system.services.snapshot.endpoint("default", "kept", "live")!;
     if (upstream.kind !== "hosted") throw new Error("it is hosted");
     await world.system.runner.retire(upstream.target);
+    expect(await callText(held, "ask")).toBe("Ada");
     expect(await callText(held, "kept")).toBe("rested");
     await held.close();
   });

@@ -168,36 +168,34 @@ describe("What one gateway process holds", () => {
 });
 describe("The port of workers", () => {
   it("is shared with no other program, not even one with workers of its own. [R:workers.port-taken]", async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), "offing-second-"));
-    try {
-      const port = new URL(program.url).port;
-      const { code, said } = await up(["--port", port, "--data", dataDir, "--workers", "2"]);
-      expect(said).toContain(`port ${port} on 127.0.0.1 is in use`);
-      expect(code).toBe(1);
-    } finally {
-      rmSync(dataDir, { recursive: true, force: true });
-    }
+    const port = new URL(program.url).port;
+    const { code, said } = await up(["--port", port, "--workers", "2"]);
+    expect(said).toContain(`port ${port} on 127.0.0.1 is in use`);
+    expect(code).toBe(1);
   });
 
   it.each(["0", "-1", "two", "1.5", "33"])(
     "`--workers %s` is a usage error. [R:workers.usage]",
     async (n) => {
-      const { code, said } = await up([`--workers=${n}`]);
+      const { code, said } = await up(["--port", "0", `--workers=${n}`]);
       expect(said).toContain(`the number of workers must be a whole number from 1 to 32, not "${n}"`);
       expect(code).toBe(2);
     },
   );
 });
 
-/** Runs `up` to its end; for starts that fail. */
+/** Runs `up` over a folder of its own to its end; for starts that fail. One that does not is stopped. */
 async function up(args: string[]): Promise<{ code: number | null; said: string }> {
   const main = join(import.meta.dirname, "../../src/main.ts");
-  const child = spawn(process.execPath, [main, "up", "--no-example", ...args], {
+  const dataDir = mkdtempSync(join(tmpdir(), "offing-failing-"));
+  const child = spawn(process.execPath, [main, "up", "--no-example", "--data", dataDir, ...args], {
     env: { ...process.env, OFFING_CACHE: testCache },
     stdio: ["ignore", "ignore", "pipe"],
+    timeout: 40_000,
   });
   let said = "";
   child.stderr.on("data", (chunk) => (said += String(chunk)));
   const [code] = (await once(child, "close")) as [number | null];
+  rmSync(dataDir, { recursive: true, force: true });
   return { code, said };
 }
