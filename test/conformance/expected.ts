@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { failed, type Outcome } from "./suite.ts";
+import { type Check, failed, type Outcome } from "./suite.ts";
 
 /** A check that is known to fail, and why it must. */
 export interface Expected {
@@ -29,8 +29,16 @@ export interface Verdict {
   readonly stale: string[];
 }
 
-/** Compares what a run found with what was expected of it. */
-export function judge(outcomes: readonly Outcome[], expected: readonly Expected[]): Verdict {
+/**
+ * Compares what a run found with what was expected of it. What holds directly
+ * at the upstream must not be skipped: a gateway that hides a capability would
+ * pass its checks for nothing.
+ */
+export function judge(
+  outcomes: readonly Outcome[],
+  expected: readonly Expected[],
+  direct: readonly Outcome[] | null,
+): Verdict {
   const entries = new Set(expected.map(({ entry }) => entry));
   const used = new Set<string>();
   const surprises: string[] = [];
@@ -42,5 +50,12 @@ export function judge(outcomes: readonly Outcome[], expected: readonly Expected[
       else used.add(hit);
     }
   }
+  const held = new Set((direct ?? []).flatMap((outcome) => namesOf(outcome, "SUCCESS")));
+  const skipped = outcomes.flatMap((outcome) => namesOf(outcome, "SKIPPED")).filter((name) => held.has(name));
+  for (const name of skipped) surprises.push(`${name} (skipped, and holds at the upstream)`);
   return { surprises, stale: [...entries].filter((entry) => !used.has(entry)) };
+}
+
+function namesOf({ scenario, checks }: Outcome, wanted: Check["status"]): string[] {
+  return checks.filter(({ status }) => status === wanted).map(({ id }) => `${scenario}:${id}`);
 }

@@ -58,13 +58,13 @@ export async function carryOut(plan: Plan, access: Access): Promise<Run> {
   if (plan.upstream === null) {
     const target = { leg: "client", command } as const;
     const through = await runSuite({ revision, target, env: access, scenarios: clientScenarios(revision) });
-    return { ...plan, through, direct: null, expected, verdict: judge(through, expected) };
+    return { ...plan, through, direct: null, expected, verdict: judge(through, expected, null) };
   }
   await using stand = await openStand(plan.upstream, access);
   const at = (url: string) => runSuite({ revision, target: { leg: "server", url } });
   const through = await at(stand.through);
   const direct = plan.spoken ? await at(stand.direct) : null;
-  return { ...plan, through, direct, expected, verdict: judge(through, expected) };
+  return { ...plan, through, direct, expected, verdict: judge(through, expected, direct) };
 }
 
 /** Those of authorization belong to the servers' credentials, not to how they are spoken to. */

@@ -101,3 +101,8 @@ export const version = (JSON.parse(readFileSync(join(home, "package.json"), "utf
 export function failed({ checks }: Outcome): Check[] {
   return checks.filter(({ status }) => status === "FAILURE" || status === "WARNING");
 }
+
+/** Whether something was shown of a scenario, and nothing against it. */
+export function passed(outcome: Outcome): boolean {
+  return failed(outcome).length === 0 && outcome.checks.some(({ status }) => status === "SUCCESS");
+}
