@@ -38,6 +38,11 @@ async def kept(ctx: Context) -> str:
 
 
 @mcp.tool
+async def ask(ctx: Context) -> str:
+    return (await ctx.elicit("Who are you?", response_type=str)).data
+
+
+@mcp.tool
 async def tell(ctx: Context) -> str:
     await ctx.info("quiet")
     await ctx.error("loud")
@@ -63,8 +68,13 @@ export class KeptWorld implements AsyncDisposable {
     });
     const kept = new KeptWorld(world);
     clock.later = () => kept.later;
-    await deployed(world.owner, "kept", keeping(">=4,<5"));
-    await deployed(world.owner, "older", keeping(">=3,<4"));
+    for (const [name, fastmcp] of [
+      ["kept", ">=4,<5"],
+      ["older", ">=3,<4"],
+    ] as const) {
+      const { build } = await deployed(world.owner, name, keeping(fastmcp));
+      expect(build.error).toBeNull();
+    }
     kept.user = await kept.another("user");
     return kept;
   }
@@ -80,14 +90,21 @@ export class KeptWorld implements AsyncDisposable {
   async client(
     caller: Caller,
     path: string,
-    options: { mode?: Mode; name?: string; onLog?: (data: unknown) => void } = {},
+    options: { mode?: Mode; name?: string; answer?: string; onLog?: (data: unknown) => void } = {},
   ): Promise<Client> {
     const { world } = this;
     const here = world.url;
     const made = new Client(
       { name: options.name ?? "steady", version: "7" },
-      { versionNegotiation: { mode: options.mode ?? "legacy" } },
+      {
+        versionNegotiation: { mode: options.mode ?? "legacy" },
+        ...(options.answer === undefined ? {} : { capabilities: { elicitation: {} } }),
+      },
     );
+    if (options.answer !== undefined) {
+      const value = options.answer;
+      made.setRequestHandler("elicitation/create", () => ({ action: "accept" as const, content: { value } }));
+    }
     if (options.onLog !== undefined) {
       const told = options.onLog;
       made.setNotificationHandler("notifications/message", ({ params }) => told(params.data));

@@ -114,7 +114,7 @@ export const bridges: readonly Requirement[] = [
     id: "bridges.window-rests",
     behaviour: "Waiting for a person does not use up the request window.",
     section: "2025-11-25 basic/lifecycle#timeouts",
-    break: { file: call, from: "this.#call?.rest();", to: "", test: life },
+    break: { file: "src/gateway/bridge/session-call.ts", from: "this.#call?.rest();", to: "", test: life },
   },
   {
     id: "bridges.answer-kept",

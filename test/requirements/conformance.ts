@@ -88,9 +88,9 @@ export const conformance: readonly Requirement[] = [
     behaviour: "Progress of a tool reaches a client of either era while the call lasts, in order.",
     section: "2026-07-28 basic/patterns/progress",
     break: {
-      file: "src/mcp/translate.ts",
-      from: '"notifications/progress" && wantsProgress',
-      to: '"notifications/progress" && !wantsProgress',
+      file: "src/gateway/bridge/handshake-call.ts",
+      from: '} else if (method === "notifications/progress") {',
+      to: '} else if (method === "notifications/progressed") {',
       test: matrix,
     },
   },
@@ -148,8 +148,8 @@ export const conformance: readonly Requirement[] = [
     section: "2026-07-28 basic/patterns/subscriptions",
     break: {
       file: "src/gateway/hub/filter.ts",
-      from: 'return filter.uris.has(String(params["uri"]));',
-      to: 'return !filter.uris.has(String(params["uri"]));',
+      from: "uris: tellsUpdates(manifest) && mayRead(endpoint, principal) ? filter.uris : none,",
+      to: "uris: none,",
       test: matrix,
     },
   },

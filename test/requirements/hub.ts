@@ -184,6 +184,17 @@ export const hub: readonly Requirement[] = [
     },
   },
   {
+    id: "hub.room-for-calls",
+    behaviour: "However many clients listen, calls to their upstream find a connection.",
+    section: "bounded: connections to one upstream",
+    break: {
+      file: "src/gateway/hub/attachment.ts",
+      from: "if (!hasRoom(held)) return this.#later();",
+      to: "void hasRoom;",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
     id: "hub.standing-ends",
     behaviour:
       "A standing stream ends with its session: when that is ended, when it expires, when its key is revoked.",
