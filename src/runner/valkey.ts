@@ -17,8 +17,10 @@ import type { Target } from "./runner.ts";
  * - `FASTMCP_DOCKET_URL`, `FASTMCP_DOCKET_NAME`: the same for FastMCP's tasks;
  *   the owner's own variables come before them.
  *
- * Denied: administration, SCAN, KEYS, RANDOMKEY, DBSIZE, PUBSUB, functions. Where
- * there is no Valkey, none of the variables is there.
+ * Denied: administration, SCAN, KEYS, RANDOMKEY, DBSIZE, PUBSUB, functions, the
+ * script debugger, client tracking. All instances of a server together have a
+ * bounded number of connections. Where there is no Valkey, none of the
+ * variables is there.
  */
 export interface Valkeys {
   /** Whether there is one to be had. */
@@ -83,9 +85,17 @@ export async function openValkeyDoor(
   let adopted: Promise<void> | undefined;
   let failing = false;
 
+  /** Before the first connection, and never again: the instance has begun its own work since. */
+  function adopt(): Promise<void> {
+    return (adopted ??= valkeys.adopt(target).catch((error: unknown) => {
+      adopted = undefined;
+      throw error;
+    }));
+  }
+
   async function join(client: Socket): Promise<void> {
     try {
-      await (adopted ??= valkeys.adopt(target));
+      await adopt();
       const own = await valkeys.connect(target);
       failing = false;
       if (client.destroyed) return void own.destroy();
@@ -99,7 +109,6 @@ export async function openValkeyDoor(
       client.pipe(own);
       own.pipe(client);
     } catch (error) {
-      adopted = undefined;
       client.destroy();
       if (!failing) options.failed(error instanceof Error ? error.message : String(error));
       failing = true;

@@ -1,184 +1,14 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { silentLog } from "../../src/lib/log.ts";
-import { findValkey } from "../../src/main/valkey.ts";
-import { accountForValkey, startValkey } from "../../src/store/valkey/child.ts";
+import { openValkeyDoor } from "../../src/runner/valkey.ts";
+import { reach } from "../../src/store/valkey/child.ts";
 import { Connection } from "../../src/store/valkey/connection.ts";
-import { openValkey, prefixOf, queueOf } from "../../src/store/valkey/valkey.ts";
-import { testCache } from "../cache.ts";
-import { environment, python } from "../fixtures/environments.ts";
+import type { queueOf } from "../../src/store/valkey/valkey.ts";
+import { environment } from "../fixtures/environments.ts";
+import { doorOf, folder, of, open } from "../store/valkeys.ts";
 import { rpc, world } from "./harness.ts";
 
 const tasksEnvironment = ["fastmcp[tasks]==4.1.2"];
-const find = () => findValkey({ cacheDir: testCache, python, env: process.env, say: () => {} });
-
-function folder(): string {
-  const made = mkdtempSync(join(tmpdir(), "offing-valkey-"));
-  onTestFinished(() => rmSync(made, { recursive: true, force: true }));
-  return made;
-}
-
-function open(options: { dataDir?: string; url?: string; started?: (pid: number) => void } = {}) {
-  const valkey = openValkey({
-    dataDir: options.dataDir ?? folder(),
-    url: options.url,
-    find,
-    account: accountForValkey,
-    key: Buffer.alloc(32, 7),
-    log: {
-      ...silentLog,
-      info: (_, detail) => options.started?.((detail as { pid: number }).pid),
-    },
-  });
-  onTestFinished(() => valkey.close());
-  return valkey;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
-
-const of = (server: string, artifact = "a") => ({ server, artifact, scope: "production", variables: null });
-
-async function signedIn(valkey: ReturnType<typeof open>, server: string): Promise<Connection> {
-  return new Connection(await valkey.connect(of(server)));
-}
-
-/** What the runner is given, over a store. */
-function doorOf(valkey: ReturnType<typeof open>) {
-  return {
-    ...valkey,
-    names: (target: Parameters<typeof queueOf>[0]) => ({
-      prefix: prefixOf(target.server),
-      queue: queueOf(target),
-    }),
-  };
-}
-
-test("A server reads and writes its own keys, and no other server's, not even by name. [R:tasks.own-keys]", async () => {
-  const valkey = open();
-  const [one, two] = await Promise.all([signedIn(valkey, "srv_one"), signedIn(valkey, "srv_two")]);
-  const own = `${prefixOf("srv_one")}secret`;
-  expect(await one.command("SET", own, "mine")).toBe("OK");
-  expect(await one.command("GET", own)).toBe("mine");
-  const foreign = [
-    ["GET", own],
-    ["SET", own, "stolen"],
-    ["DEL", own],
-    ["EVAL", "return redis.call('GET', KEYS[1])", "1", own],
-    ["EVAL", `return redis.call('GET', '${own}')`, "0"],
-    ["COPY", own, `${prefixOf("srv_two")}copy`],
-    ["SET", "unprefixed", "1"],
-    ["SUBSCRIBE", `${prefixOf("srv_one")}channel`],
-    ["PSUBSCRIBE", "*"],
-    ["PUBLISH", `${prefixOf("srv_one")}channel`, "hello"],
-    ["KEYS", "*"],
-    ["SCAN", "0"],
-    ["EVAL", "return redis.call('SCAN', '0')", "0"],
-    ["RANDOMKEY"],
-    ["MONITOR"],
-    ["CONFIG", "GET", "*"],
-    ["ACL", "LIST"],
-    ["CLIENT", "LIST"],
-    ["FLUSHALL"],
-    ["SHUTDOWN"],
-    ["AUTH", "offing-srv_one", "guess"],
-    ["AUTH", "offing", ""],
-  ];
-  for (const command of foreign) {
-    const answer = await two.command(...command).then(String, (error: Error) => error.message);
-    expect(`${command.join(" ")} → ${answer}`).toMatch(/→ .*(?:NOPERM|WRONGPASS|ACL failure)/);
-  }
-  expect(await one.command("GET", own)).toBe("mine");
-});
-
-for (const [what, script] of [
-  ["that only reads", "while true do end"],
-  ["that has written", "redis.call('SET', KEYS[1], '1') while true do end"],
-] as const) {
-  test(`A script ${what} and never ends holds other servers up for a moment only. [R:tasks.endless-script]`, async () => {
-    const valkey = open();
-    const key = `${prefixOf("srv_two")}kept`;
-    const two = await signedIn(valkey, "srv_two");
-    await two.command("SET", key, "kept");
-    const one = await signedIn(valkey, "srv_one");
-    const endless = one.command("EVAL", script, "1", `${prefixOf("srv_one")}k`);
-    await expect(endless).rejects.toThrow(/killed|closed|reset/i);
-    await vi.waitFor(
-      async () => {
-        const again = await signedIn(valkey, "srv_two");
-        expect(await again.command("GET", key)).toBe("kept");
-        again.close();
-      },
-      { timeout: 20_000, interval: 100 },
-    );
-  });
-}
-
-test("Valkey is started by the first connection, on a socket that only its account may open. [R:tasks.started-when-needed]", async () => {
-  const dataDir = folder();
-  const valkey = open({ dataDir });
-  expect(await valkey.available()).toBe(true);
-  expect(await valkey.unfinished(of("srv_one"))).toBe(false);
-  expect(() => statSync(join(dataDir, "valkey"))).toThrow("ENOENT");
-  const connection = await signedIn(valkey, "srv_one");
-  expect(await connection.command("PING")).toBe("PONG");
-  expect(statSync(join(dataDir, "valkey", "s")).mode & 0o777).toBe(0o600);
-  expect(statSync(join(dataDir, "valkey")).mode & 0o777).toBe(0o700);
-});
-
-test("What was acknowledged is there after Valkey was killed, and the next connection starts it again. [R:tasks.survives-kill]", async () => {
-  let pid = 0;
-  const valkey = open({ started: (running) => (pid = running) });
-  const key = `${prefixOf("srv_one")}kept`;
-  const first = await signedIn(valkey, "srv_one");
-  await first.command("SET", key, "kept");
-  process.kill(pid, "SIGKILL");
-  await vi.waitFor(() => expect(first.broken).toBe(true));
-  const second = await signedIn(valkey, "srv_one");
-  expect(await second.command("GET", key)).toBe("kept");
-});
-
-/** Whether a process is there, and not merely waits for its parent to look. */
-function runs(pid: string): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false;
-  }
-}
-
-test("Valkey ends with the program that was killed, and the next program takes its folder over. [R:tasks.dies-with-parent]", async () => {
-  const dataDir = folder();
-  const program = (await find())!;
-  const script = `
-    import { accountForValkey, startValkey } from ${JSON.stringify(join(import.meta.dirname, "../../src/store/valkey/child.ts"))};
-    const child = await startValkey({ dataDir: process.argv[1], program: process.argv[2], account: accountForValkey() });
-    await (await child.connect()).command("SET", "left", "behind");
-    console.log(child.pid);
-    setInterval(() => {}, 1000);`;
-  const parent: ChildProcess = spawn(
-    process.execPath,
-    ["--input-type=module", "-e", script, dataDir, program],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
-  const [pid] = (await once(createInterface(parent.stdout!), "line")) as [string];
-  parent.kill("SIGKILL");
-  const next = await startValkey({ dataDir, program, account: accountForValkey() });
-  onTestFinished(() => next.close());
-  expect(runs(pid)).toBe(false);
-  expect(await (await next.connect()).command("GET", "left")).toBe("behind");
-});
 
 const server = `
 import asyncio
@@ -274,6 +104,35 @@ test("A task that its instance had begun when it ended is done by the next one. 
   expect(await ended(second.address, String(taskId))).toMatchObject({ content: [{ text: "done one" }] });
 });
 
+test("A connection that cannot be made does not give away what its instance has begun since. [R:tasks.adopted-once]", async () => {
+  const valkey = open();
+  const done: string[] = [];
+  let down = false;
+  const valkeys = {
+    ...doorOf(valkey),
+    adopt: (target: Parameters<typeof queueOf>[0]) => {
+      done.push("adopted");
+      return valkey.adopt(target);
+    },
+    connect: (target: Parameters<typeof queueOf>[0]) =>
+      down ? Promise.reject(new Error("down")) : valkey.connect(target),
+  };
+  const path = join(folder(), "door");
+  const door = await openValkeyDoor(
+    valkeys,
+    { organization: "org", ...of("srv_one") },
+    { path, uid: null, failed: (why) => done.push(why) },
+  );
+  onTestFinished(() => door.close());
+  const ping = async () => new Connection(await reach(path)).command("PING");
+  expect(await ping()).toBe("PONG");
+  down = true;
+  await expect(ping()).rejects.toThrow(/closed|reset|EPIPE/i);
+  down = false;
+  expect(await ping()).toBe("PONG");
+  expect(done).toEqual(["adopted", "down"]);
+});
+
 test("An instance with tasks that are not done is not stopped for idleness; one without is. [R:tasks.kept-awake]", async () => {
   const place = await world({ valkeys: doorOf(open()), idleStopMs: 100 });
   const target = await place.deploy({
@@ -306,22 +165,6 @@ for (const isolation of ["landlock", "none"] as const) {
     expect(await call(address, "ask", { words })).toMatchObject({ content: [{ text: "+OK\r\n" }] });
   });
 }
-
-test("With VALKEY_URL the same holds at a server that is there already. [R:tasks.valkey-url]", async () => {
-  const port = await freePort();
-  const child = spawn((await find())!, ["--port", String(port), "--requirepass", "all", "--save", ""], {
-    cwd: folder(),
-    stdio: "ignore",
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const valkey = open({ url: `valkey://:all@127.0.0.1:${port}` });
-  await vi.waitFor(() => signedIn(valkey, "srv_two"), { timeout: 10_000 });
-  const [one, two] = await Promise.all([signedIn(valkey, "srv_one"), signedIn(valkey, "srv_two")]);
-  await one.command("SET", `${prefixOf("srv_one")}k`, "mine");
-  await expect(two.command("GET", `${prefixOf("srv_one")}k`)).rejects.toThrow("NOPERM");
-  const refused = open({ url: `valkey://:wrong@127.0.0.1:${port}` });
-  await expect(refused.connect(of("srv_one"))).rejects.toThrow(/VALKEY_URL\) refuses us: WRONGPASS/);
-});
 
 test("Without Valkey an instance stays awake while it has tasks in memory, and says what a restart loses. [R:tasks.in-memory]", async () => {
   const place = await world({ idleStopMs: 100 });

@@ -1,10 +1,11 @@
 import { createHmac, hash } from "node:crypto";
-import { connect, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
-import { type Log, messageOf } from "../../lib/log.ts";
+import type { Socket } from "node:net";
+import type { Log } from "../../lib/log.ts";
 import { startValkey, type ValkeyChild } from "./child.ts";
-import { Connection, type Reply, ReplyError } from "./connection.ts";
+import { type Connection, type Reply, ReplyError } from "./connection.ts";
+import { RIGHTS } from "./rights.ts";
 import { type ScriptWatch, watchScripts } from "./scripts.ts";
+import { signIn } from "./sign-in.ts";
 
 export interface ValkeyOptions {
   readonly dataDir: string;
@@ -58,33 +59,20 @@ export function queueOf({ server, artifact, scope, variables }: Keeps): string {
   return `${prefixOf(server)}q:${hash("sha256", JSON.stringify([artifact, scope, variables])).slice(0, 16)}`;
 }
 
-/** What a server's user may do: everything with its own keys, nothing that tells of or touches others'. */
-const RIGHTS = [
-  "+@all",
-  "-@admin",
-  "-@dangerous",
-  // These name other servers' keys and channels, or change what all share.
-  "-scan",
-  "-randomkey",
-  "-dbsize",
-  "-pubsub",
-  "-function",
-  "-fcall",
-  "-fcall_ro",
-  "-script|flush",
-  "-script|kill",
-];
-
 /** The group in which FastMCP's task engine (docket) hands out the messages of its stream. */
 const WORKERS = "docket-workers";
 /** Longer than any engine waits before it takes a message for abandoned. */
 const ABANDONED_MS = 30 * 24 * 60 * 60 * 1000;
+/** Connections of one server's instances at most, of the 4,000 that a private Valkey takes. */
+export const SERVER_CONNECTIONS = 256;
 /** A program that could not be had is looked for again after this time. */
 const LOOK_AGAIN_MS = 600_000;
 
 export function openValkey(options: ValkeyOptions): Valkey {
   const { url, log } = options;
   const users = new Set<string>();
+  /** How many connections each server has. */
+  const held = new Map<string, number>();
   let admin: Promise<Connection> | undefined;
   let child: Promise<ValkeyChild> | undefined;
   let program: Promise<string | null> | undefined;
@@ -122,9 +110,11 @@ export function openValkey(options: ValkeyOptions): Valkey {
     const { dataDir, account } = options;
     const running = await startValkey({ dataDir, program: found, account: account() });
     log.info("Valkey serves", { pid: running.pid });
-    watch ??= watchScripts(command, () => {
-      log.warn("a script in Valkey did not end; starting it again");
-      void child?.then((serving) => serving.kill()).catch(() => {});
+    // Its own: what it does not answer must not end the one after it.
+    watch?.stop();
+    watch = watchScripts(command, (why) => {
+      if (running.running) log.warn("Valkey is ended, to be started again", { why });
+      running.kill();
     });
     return running;
   }
@@ -161,19 +151,43 @@ export function openValkey(options: ValkeyOptions): Valkey {
     users.add(queue);
   }
 
+  /** Counts a connection of a server; the answer gives it back. */
+  function enter(server: string): () => void {
+    const count = held.get(server) ?? 0;
+    if (count >= SERVER_CONNECTIONS) {
+      throw new Error(`the server has ${SERVER_CONNECTIONS} connections already; close some, or use a pool`);
+    }
+    held.set(server, count + 1);
+    return () => {
+      const left = (held.get(server) ?? 0) - 1;
+      if (left > 0) held.set(server, left);
+      else held.delete(server);
+    };
+  }
+
+  async function signInAs(keeps: Keeps): Promise<Socket> {
+    const user = `offing-${keeps.server}`;
+    const password = createHmac("sha256", options.key).update(`valkey ${user}`).digest("base64url");
+    await grant(keeps, user, password);
+    const connection = await dial();
+    try {
+      await connection.command("AUTH", user, password);
+      return connection.detach();
+    } catch (error) {
+      connection.close();
+      users.clear();
+      throw error;
+    }
+  }
+
   return {
     available: async () => url !== undefined || (await find()) !== null,
     async connect(keeps) {
-      const user = `offing-${keeps.server}`;
-      const password = createHmac("sha256", options.key).update(`valkey ${user}`).digest("base64url");
-      await grant(keeps, user, password);
-      const connection = await dial();
+      const leave = enter(keeps.server);
       try {
-        await connection.command("AUTH", user, password);
-        return connection.detach();
+        return (await signInAs(keeps)).once("close", leave);
       } catch (error) {
-        connection.close();
-        users.clear();
+        leave();
         throw error;
       }
     },
@@ -206,44 +220,10 @@ export function openValkey(options: ValkeyOptions): Valkey {
     },
     async close() {
       closed = true;
+      const running = await child?.catch(() => undefined);
       watch?.stop();
       (await admin?.catch(() => undefined))?.close();
-      await (await child?.catch(() => undefined))?.close();
+      await running?.close();
     },
   };
-}
-
-/** A connection to the server at a URL, signed in with what the URL holds. */
-async function signIn(text: string): Promise<Connection> {
-  const url = new URL(text);
-  const connection = new Connection(await dialled(url));
-  try {
-    const words = [url.username, url.password].map(decodeURIComponent).filter((word) => word !== "");
-    if (url.password !== "") await connection.command("AUTH", ...words);
-    const database = url.pathname.slice(1);
-    if (database !== "") await connection.command("SELECT", database);
-    return connection;
-  } catch (error) {
-    connection.close();
-    throw new Error(`${url.host} (VALKEY_URL) refuses us: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-function dialled(url: URL): Promise<Socket> {
-  const address = { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 6379) };
-  const secure = url.protocol === "valkeys:" || url.protocol === "rediss:";
-  return new Promise((resolve, reject) => {
-    const socket = secure ? connectTls({ ...address, servername: address.host }) : connect(address);
-    const fail = (error: Error): void => {
-      socket.destroy();
-      reject(new Error(`${url.host} (VALKEY_URL) cannot be reached: ${error.message}`, { cause: error }));
-    };
-    socket.once("error", fail);
-    socket.setTimeout(10_000, () => fail(new Error("it did not answer within 10 s")));
-    socket.once(secure ? "secureConnect" : "connect", () => {
-      socket.off("error", fail);
-      socket.setTimeout(0);
-      resolve(socket);
-    });
-  });
 }
