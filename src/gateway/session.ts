@@ -4,7 +4,7 @@ import { Lru } from "../lib/lru.ts";
 import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import { shortText } from "../mcp/stateless.ts";
 import type { Principal } from "../policy/decide.ts";
-import type { SessionRow } from "../snapshot/session.ts";
+import type { SessionNews, SessionRow } from "../snapshot/session.ts";
 import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Sessions } from "./ports.ts";
@@ -30,6 +30,12 @@ const LIFE_MS = 24 * 60 * 60 * 1000;
 const TELL_MS = 60_000;
 /** Of client capabilities as UTF-8 JSON that are sealed in; a header must carry them. */
 const CAPABILITY_BYTES = 2048;
+
+/**
+ * Open handshake sessions of one principal at one server of which something is published: a log level, subscriptions,
+ * another upstream session. Every gateway keeps it in memory; of the others none keeps anything.
+ */
+export const MOST_KEPT = 500;
 
 /** Mints, opens and ends the sessions of handshake clients. Opened ids are remembered for speed only. */
 export class SessionBook {
@@ -125,7 +131,7 @@ export class SessionBook {
   /** Keeps a level for the rest of the session, at every gateway. */
   async setLevel({ endpoint }: Place, session: OpenSession, level: string): Promise<void> {
     if (this.level(session) === level) return;
-    await this.#sessions.publish(this.#row(endpoint, session), { level });
+    await this.#keep(endpoint, session, { level });
   }
 
   /** The resources that the session is subscribed to, by their URIs. */
@@ -136,7 +142,7 @@ export class SessionBook {
   /** Keeps a subscription for the rest of the session, at every gateway. */
   async subscribe({ endpoint }: Pick<Place, "endpoint">, session: OpenSession, uri: string): Promise<void> {
     if (this.subscriptions(session).includes(uri)) return;
-    await this.#sessions.publish(this.#row(endpoint, session), { subscribed: uri });
+    await this.#keep(endpoint, session, { subscribed: uri });
   }
 
   async unsubscribe({ endpoint }: Pick<Place, "endpoint">, session: OpenSession, uri: string): Promise<void> {
@@ -167,7 +173,30 @@ export class SessionBook {
   /** Puts another upstream session behind a session, at every gateway: its upstream forgot the one before. */
   async rebind({ endpoint }: Place, session: OpenSession, upstream: string): Promise<void> {
     const sealed = this.#sessions.seal({ session: session.claims.sid, upstream });
-    await this.#sessions.publish(this.#row(endpoint, session), { upstream: sealed });
+    await this.#keep(endpoint, session, { upstream: sealed });
+  }
+
+  /**
+   * Throws where a principal is to begin no more sessions at a server. Callers that have not proved who they are share
+   * their number, so one of them would keep the others out: those are refused what is kept, and not the session.
+   */
+  admit({ endpoint, principal }: Place): void {
+    if (principal.kind !== "anonymous" && this.#isFull(endpoint, principal.id)) throw tooMany();
+  }
+
+  /** Throws where nothing can be kept of a session, as its principal has too many others of which something is. */
+  judgeKept({ endpoint }: Pick<Place, "endpoint">, { claims }: OpenSession): void {
+    if (this.#snapshot.session(claims.sid) !== undefined) return;
+    if (this.#isFull(endpoint, claims.principal)) throw tooMany();
+  }
+
+  #isFull({ server }: Endpoint, principal: string): boolean {
+    return this.#snapshot.keptSessions({ server: server.id, principal }) >= MOST_KEPT;
+  }
+
+  async #keep(endpoint: Endpoint, session: OpenSession, news: SessionNews): Promise<void> {
+    this.judgeKept({ endpoint }, session);
+    await this.#sessions.publish(this.#row(endpoint, session), news);
   }
 
   #tell(endpoint: Endpoint, session: OpenSession): void {
@@ -231,6 +260,15 @@ function ended(because: string): Refusal {
   return new Refusal("session", 404, "This session is not known here or is over. Send `initialize` again.", {
     because: `session ${because}`,
   });
+}
+
+function tooMany(): Refusal {
+  return new Refusal(
+    "limit",
+    429,
+    `You have ${MOST_KEPT} open sessions at this server that keep a log level or subscriptions, which is the most. End those that you do not need with DELETE (\`offing sessions SERVER\` lists them), or wait: each ends 24 hours after it began.`,
+    { headers: { "retry-after": "3600" } },
+  );
 }
 
 /** One way: an instance that knows its id can name no session of the gateway. */

@@ -17,6 +17,9 @@ export interface SessionRow {
   readonly expiresAt: number;
 }
 
+/** Of all URIs that one session is subscribed to, as UTF-8; every gateway keeps them in memory. */
+export const SUBSCRIPTION_BYTES = 64 * 1024;
+
 /** What of a session every gateway is to know at once; what is left out stays. */
 export interface SessionNews {
   /** It is over: refused from then on, until it would have expired. */
@@ -30,7 +33,7 @@ export interface SessionNews {
   readonly unsubscribed?: string;
 }
 
-/** What every gateway knows of a session that its id does not carry. */
+/** What every gateway knows of a session that its id does not carry; of one that has ended, nothing else. */
 export interface SessionState {
   readonly ended: boolean;
   /** Of a virtual session: when it began, in milliseconds since 1970. */

@@ -1,6 +1,7 @@
 import type { Era } from "../mcp/eras.ts";
 import type { Manifest } from "../mcp/manifest.ts";
 import type { Principal } from "../policy/decide.ts";
+import type { Holder } from "./kept-sessions.ts";
 import type { SessionState } from "./session.ts";
 
 /** One artifact with one set of variables: what an instance runs. */
@@ -70,6 +71,8 @@ export interface Snapshot {
   principal(organization: string, id: string): Principal | undefined;
   /** What was published of a session; undefined while nothing was. */
   session(id: string): SessionState | undefined;
+  /** How many open handshake sessions of one principal at one server have something published of them. */
+  keptSessions(holder: Holder): number;
   /** Tells `listener` of every change from now on, until the function that this answers is called. */
   watch(listener: (change: SnapshotChange) => void): () => void;
 }

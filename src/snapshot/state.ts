@@ -1,4 +1,5 @@
 import type { Principal } from "../policy/decide.ts";
+import { type Holder, KeptSessions } from "./kept-sessions.ts";
 import type { SessionState } from "./session.ts";
 import type { Endpoint, KeyEntry, Snapshot, SnapshotChange } from "./snapshot.ts";
 
@@ -22,7 +23,15 @@ export type Shard =
       readonly subject: string;
       readonly expiresAt: number;
       readonly session: SessionState;
+      /** Whose it is, where it counts as one of theirs: an open handshake session's. */
+      readonly holder?: Holder | undefined;
     };
+
+interface PublishedSession {
+  readonly state: SessionState;
+  readonly expiresAt: number;
+  readonly holder: Holder | undefined;
+}
 
 /** A private host and port that admins of an organization let its connections reach. */
 export interface AllowedHost {
@@ -45,11 +54,18 @@ export function createSnapshot(now: () => number): SnapshotState {
   const hashOf = new Map<string, string>();
   const principals = new Map<string, Principal>();
   const allowed = new Map<string, readonly AllowedHost[]>();
-  const sessions = new Map<string, { readonly state: SessionState; readonly expiresAt: number }>();
+  const sessions = new Map<string, PublishedSession>();
+  const keptSessions = new KeptSessions();
   const watchers = new Set<(change: SnapshotChange) => void>();
 
   const tell = (change: SnapshotChange): void => {
     for (const watcher of watchers) watcher(change);
+  };
+
+  const forget = (session: string): void => {
+    const holder = sessions.get(session)?.holder;
+    if (holder !== undefined) keptSessions.drop(session, holder);
+    sessions.delete(session);
   };
 
   return {
@@ -57,6 +73,7 @@ export function createSnapshot(now: () => number): SnapshotState {
     key: (hash) => keys.get(hash),
     principal: (organization, id) => principals.get(`${organization}/${id}`),
     session: (id) => sessions.get(id)?.state,
+    keptSessions: (holder) => keptSessions.count(holder, now()),
     watch(listener) {
       watchers.add(listener);
       return () => void watchers.delete(listener);
@@ -100,11 +117,13 @@ export function createSnapshot(now: () => number): SnapshotState {
         case "session": {
           for (const [id, { expiresAt }] of sessions) {
             if (expiresAt > now()) break;
-            sessions.delete(id);
+            forget(id);
           }
+          const { subject, session: state, expiresAt, holder } = shard;
           // At the end again: the first are those that expire first.
-          sessions.delete(shard.subject);
-          sessions.set(shard.subject, { state: shard.session, expiresAt: shard.expiresAt });
+          forget(subject);
+          sessions.set(subject, { state, expiresAt, holder });
+          if (holder !== undefined) keptSessions.keep(subject, holder, expiresAt);
           tell({ kind: "session", subject: shard.subject });
           return;
         }

@@ -1,6 +1,8 @@
 import type { StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { forgetSessions } from "../../src/domain/sessions/forget.ts";
+import { publishSession } from "../../src/domain/sessions/publish.ts";
+import type { SessionRow } from "../../src/snapshot/session.ts";
 import { callText, deployed } from "../deploy.ts";
 import { at, HOUR, keeping, KeptWorld } from "../kept.ts";
 import type { Caller, World } from "../world.ts";
@@ -147,6 +149,77 @@ describe("A handshake session", () => {
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" }),
     });
     expect(answer.status).toBe(404);
+  });
+});
+
+describe("What is published of a session", () => {
+  const published = async (client: string): Promise<SessionRow> => {
+    const held = await kept.client(user, "kept", { name: client });
+    const { id, startedAt } = await kept.sessionOf(user, "kept", client);
+    await held.close();
+    const endpoint = world.system.services.snapshot.endpoint("default", "kept", "live")!;
+    const began = Date.parse(startedAt);
+    return {
+      id,
+      organization: endpoint.organization.id,
+      server: endpoint.server.id,
+      endpoint: endpoint.id,
+      deployment: "live",
+      kind: "handshake",
+      principal: user.id,
+      clientName: client,
+      clientVersion: "7",
+      revision: "2025-11-25",
+      createdAt: began,
+      seenAt: began,
+      expiresAt: began + 24 * HOUR,
+    };
+  };
+  const ctx = () => ({ ...world.system.services, actor: { kind: "system", job: "test" } as const });
+  const known = ({ id }: SessionRow) => world.system.services.snapshot.session(id);
+
+  it("is forgotten when it ends, in the table and by every gateway, and nothing comes after [R:sessions.end-forgets] [R:sessions.end-last]", async () => {
+    const row = await published("forgetful");
+    await publishSession(ctx(), row, { level: "error" });
+    await publishSession(ctx(), row, { upstream: "sealed" });
+    await publishSession(ctx(), row, { subscribed: "a://1" });
+    expect(known(row)).toMatchObject({ ended: false, level: "error", subscriptions: ["a://1"] });
+    await publishSession(ctx(), row, { ended: true });
+    await publishSession(ctx(), row, { subscribed: "a://late" });
+    expect(known(row)).toEqual({ ended: true });
+    const { db } = world.system.services;
+    const stored = db
+      .selectFrom("sessions")
+      .select(["log_level", "upstream", "subscriptions"])
+      .where("id", "=", row.id);
+    expect(await stored.executeTakeFirst()).toEqual({ log_level: null, upstream: null, subscriptions: null });
+  });
+
+  it("is 64 KiB of subscribed URIs at most, however many come at a time [R:sessions.subscriptions-at-once]", async () => {
+    const row = await published("greedy");
+    const uri = (n: number) => `file:///${n}/`.padEnd(2048, "ü").padEnd(4096, "x");
+    await Promise.all(
+      Array.from({ length: 24 }, (_, n) => publishSession(ctx(), row, { subscribed: uri(n) })),
+    );
+    const bytes = Buffer.byteLength(known(row)!.subscriptions!.join(""));
+    expect(bytes).toBeGreaterThan(58_000);
+    expect(bytes).toBeLessThanOrEqual(65_536);
+  });
+
+  it("counts for its principal and server until it ends, after a restart too [R:sessions.kept-counted]", async () => {
+    const row = await published("counted");
+    const count = () => world.system.services.snapshot.keptSessions(row);
+    const before = count();
+    await publishSession(ctx(), row, { level: "error" });
+    await publishSession(ctx(), row, { level: "debug" });
+    expect(count()).toBe(before + 1);
+    await world.restart();
+    expect(count()).toBe(before + 1);
+    kept.later = 25 * HOUR;
+    expect(count()).toBe(0);
+    kept.later = 0;
+    await publishSession(ctx(), row, { ended: true });
+    expect(count()).toBe(before);
   });
 });
 

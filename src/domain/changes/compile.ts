@@ -1,4 +1,5 @@
 import type { Manifest } from "../../mcp/manifest.ts";
+import type { SessionState } from "../../snapshot/session.ts";
 import type { Endpoint } from "../../snapshot/snapshot.ts";
 import type { Shard } from "../../snapshot/state.ts";
 import type { Db } from "../../store/database.ts";
@@ -113,26 +114,30 @@ export async function compilePrincipal(db: Db, organization: string, id: string)
   };
 }
 
+const ended: SessionState = { ended: true };
+
 /** What is published of a session; nothing when nothing is. */
 export async function compileSession(db: Db, organization: string, id: string): Promise<Shard | undefined> {
   const row = await db
     .selectFrom("sessions")
-    .select(["kind", "created_at", "expires_at", "ended_at", "log_level", "upstream", "subscriptions"])
+    .select(["server", "principal", "kind", "created_at", "expires_at", "ended_at", "log_level", "upstream"])
+    .select("subscriptions")
     .where("organization", "=", organization)
     .where("id", "=", id)
     .executeTakeFirst();
-  return (
-    row && {
-      kind: "session",
-      subject: id,
-      expiresAt: row.expires_at.getTime(),
-      session: {
-        ended: row.ended_at !== null,
-        began: row.kind === "virtual" ? row.created_at.getTime() : undefined,
-        level: row.log_level ?? undefined,
-        ...(row.subscriptions === null ? {} : { subscriptions: row.subscriptions }),
-        upstream: row.upstream ?? undefined,
-      },
-    }
-  );
+  if (row === undefined) return;
+  const { server, principal } = row;
+  const shard = { kind: "session", subject: id, expiresAt: row.expires_at.getTime() } as const;
+  if (row.ended_at !== null) return { ...shard, session: ended };
+  return {
+    ...shard,
+    session: {
+      ended: false,
+      began: row.kind === "virtual" ? row.created_at.getTime() : undefined,
+      level: row.log_level ?? undefined,
+      ...(row.subscriptions === null ? {} : { subscriptions: row.subscriptions }),
+      upstream: row.upstream ?? undefined,
+    },
+    holder: row.kind === "handshake" ? { server, principal } : undefined,
+  };
 }
