@@ -33,6 +33,18 @@ const prompt = { parameter: "name", kind: "prompt" } as const;
 const resource = { parameter: "uri", kind: "resource" } as const;
 const task = { parameter: "taskId", kind: null } as const;
 
+/**
+ * Notifications of the handshake era that need no more than the requests they
+ * belong to: the end of the handshake, before which servers refuse even to list,
+ * and taking back what was asked, which names requests of the same session only.
+ */
+const discovering: ReadonlySet<string> = new Set(["notifications/initialized", "notifications/cancelled"]);
+
+/** What a caller needs to send a notification of the handshake era; a response (undefined) goes on with a call. */
+export function noteNeeds(method: string | undefined): Method["needs"] {
+  return method !== undefined && discovering.has(method) ? "discover" : "call";
+}
+
 /** Every request method that is served here. What is absent does not exist. */
 export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["initialize", method(handshake, "discover")],

@@ -14,11 +14,12 @@ interface Mirrored {
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 const none: readonly Mirrored[] = [];
-const known = new WeakMap<object, readonly Mirrored[]>();
+const known = new WeakMap<object, { readonly mirrored: readonly Mirrored[] | undefined }>();
 const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Deeper and longer than any real schema; what lies beyond makes the annotations invalid. */
 const MOST_LEVELS = 16;
 const MOST_PARAMETERS = 64;
+const MOST_NODES = 100_000;
 
 /**
  * Whether the `Mcp-Param-*` headers of a `tools/call` agree with its arguments,
@@ -58,17 +59,26 @@ export function parameterHeaders(definition: JsonObject, params: JsonObject): st
   return list;
 }
 
-/** A tool with one invalid annotation has none: no client that follows the specification calls it with headers. */
-function mirroredOf(definition: JsonObject): readonly Mirrored[] {
-  let found = known.get(definition);
-  if (found === undefined) {
-    found = readSchema(definition["inputSchema"]);
-    known.set(definition, found);
-  }
-  return found;
+/** Whether an annotation of the tool is invalid: a client must then leave the tool out ("Schema Extension"). */
+export function isMisannotated(definition: JsonObject): boolean {
+  return annotationsOf(definition) === undefined;
 }
 
-function readSchema(schema: unknown): readonly Mirrored[] {
+/** A tool with one invalid annotation has none: no client that follows the specification calls it with headers. */
+function mirroredOf(definition: JsonObject): readonly Mirrored[] {
+  return annotationsOf(definition) ?? none;
+}
+
+function annotationsOf(definition: JsonObject): readonly Mirrored[] | undefined {
+  let found = known.get(definition);
+  if (found === undefined) {
+    found = { mirrored: readSchema(definition["inputSchema"]) };
+    known.set(definition, found);
+  }
+  return found.mirrored;
+}
+
+function readSchema(schema: unknown): readonly Mirrored[] | undefined {
   const found: Mirrored[] = [];
   const seen = new Set<string>();
   const walk = (at: unknown, path: readonly string[]): boolean => {
@@ -89,7 +99,22 @@ function readSchema(schema: unknown): readonly Mirrored[] {
       return true;
     });
   };
-  return walk(schema, []) && found.length > 0 ? found : none;
+  if (!walk(schema, []) || annotationsIn(schema) !== found.length) return;
+  return found.length > 0 ? found : none;
+}
+
+/** How many annotations there are, wherever they stand; Infinity where a schema is larger than any real one. */
+function annotationsIn(schema: unknown): number {
+  let count = 0;
+  const left: unknown[] = [schema];
+  for (let seen = 0; left.length > 0; seen++) {
+    if (seen > MOST_NODES) return Infinity;
+    const at = left.pop();
+    if (typeof at !== "object" || at === null) continue;
+    if (typeof (at as JsonObject)["x-mcp-header"] === "string") count++;
+    for (const value of Object.values(at)) left.push(value);
+  }
+  return count;
 }
 
 function valueAt(args: unknown, path: readonly string[]): unknown {

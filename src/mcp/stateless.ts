@@ -94,7 +94,9 @@ function nameDisagreement(
 
 function disagreesOn(header: string, headers: Headers, expected: string): ProtocolFault | undefined {
   const value = headers[header];
-  const text = typeof value === "string" ? headerText(value.trim()) : undefined;
+  const given = typeof value === "string" ? value.trim() : undefined;
+  // Only names are written in Base64 where they have to be.
+  const text = given === undefined || header !== "mcp-name" ? given : headerText(given);
   if (text === expected) return;
   return {
     status: 400,

@@ -2,6 +2,7 @@ import { askable, type ClientRequest } from "./client-requests.ts";
 import { isObject, type JsonObject, meta, metaOf, type RequestId } from "./envelope.ts";
 import { newestStateless } from "./eras.ts";
 import { codes } from "./errors.ts";
+import { isMisannotated } from "./parameters.ts";
 import type { Manifest } from "./manifest.ts";
 import { tasksExtension } from "./tasks.ts";
 import { announceReachable } from "./translate.ts";
@@ -72,10 +73,18 @@ export function withEnvelope(
 
 /** A complete result without what only the stateless era knows. */
 export function handshakeResult(result: JsonObject): JsonObject {
-  const { resultType: _, ttlMs: __, cacheScope: ___, _meta, ...kept } = result;
+  const { resultType: _, ttlMs: __, cacheScope: ___, _meta, ...all } = result;
+  const kept = withoutMisannotated(all);
   if (!isObject(_meta)) return _meta === undefined ? kept : { ...kept, _meta };
   const { [meta.serverInfo]: ____, ...foreign } = _meta;
   return Object.keys(foreign).length === 0 ? kept : { ...kept, _meta: foreign };
+}
+
+/** What no client may call over HTTP is not offered to one that speaks through us. */
+function withoutMisannotated(result: JsonObject): JsonObject {
+  const { tools } = result;
+  if (!Array.isArray(tools)) return result;
+  return { ...result, tools: tools.filter((tool) => !isObject(tool) || !isMisannotated(tool)) };
 }
 
 /**

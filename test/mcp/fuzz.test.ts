@@ -214,7 +214,7 @@ test("For a handshake upstream the envelope leaves `_meta`; progress, trace and 
   });
 });
 
-test("A handshake server's answers become the stateless era's.", () => {
+test("A handshake server's answers become the stateless era's. [R:bridges.translated]", () => {
   const request = {
     id: 1,
     method: "resources/read",

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { headerText, headerValue } from "../../src/mcp/envelope.ts";
-import { parameterFault, parameterHeaders } from "../../src/mcp/parameters.ts";
+import { isMisannotated, parameterFault, parameterHeaders } from "../../src/mcp/parameters.ts";
 import { isFault, readStateless } from "../../src/mcp/stateless.ts";
 
 const text = fc.string({ unit: "grapheme" });
@@ -71,10 +71,15 @@ test("Any schema is read without a throw, and an annotation where none may be ma
     { a: { type: "string", "x-mcp-header": "" } },
     { a: { type: "string", "x-mcp-header": "a b" } },
     { a: { type: "string", "x-mcp-header": "A" }, b: { type: "string", "x-mcp-header": "a" } },
+    {
+      a: { type: "string", "x-mcp-header": "A" },
+      b: { type: "array", items: { type: "string", "x-mcp-header": "B" } },
+    },
   ];
   for (const properties of invalid) {
     const definition = { name: "t", inputSchema: { type: "object", properties } };
     expect(parameterHeaders(definition, { arguments: { a: "x", b: "y" } })).toEqual([]);
+    expect(isMisannotated(definition)).toBe(true);
   }
 });
 
