@@ -31,10 +31,15 @@ export function admit(x: Exchange, endpoint: Endpoint | undefined, principal: Pr
   throw notFound(decision.because);
 }
 
-/** Refuses a request that the principal may not make; needs `admit` before. */
-export function authorize(x: Exchange, endpoint: Endpoint, principal: Principal, method: Method): void {
+/** Refuses a message that the principal may not send; needs `admit` before. */
+export function authorize(
+  x: Exchange,
+  endpoint: Endpoint,
+  principal: Principal,
+  needs: Method["needs"],
+): void {
   x.lap();
-  const decision = decide(principal, resourceOf(endpoint), method.needs);
+  const decision = decide(principal, resourceOf(endpoint), needs);
   const { record } = x;
   record.t_policy += x.lap();
   record.decision = decision.effect;

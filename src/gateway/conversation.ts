@@ -11,7 +11,6 @@ import { StatelessCell } from "./cells/stateless.ts";
 import { StatelessOnHandshakeCell } from "./cells/stateless-on-handshake.ts";
 import type { Asked, Envelope } from "./envelope.ts";
 import { choiceOf, eraFor } from "./era.ts";
-import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./refusal.ts";
 import { openState, type RequestState } from "./request-state.ts";
 import type { Services } from "./services.ts";
@@ -54,8 +53,10 @@ export class Conversation {
     const { book } = this.#services;
     x.record.era = "handshake";
     const session = book.open(x, endpoint, principal);
+    // Before it ends: nothing is known of it then.
+    const spoken = this.#services.upstreamSessions.spokenIn(turn, session);
     await book.end(turn, session);
-    if (endpoint.eras.includes("handshake")) this.#handshake.end(turn, session);
+    if (endpoint.eras.includes("handshake")) this.#handshake.end(turn, spoken);
     x.answerEmpty(204);
   }
 
@@ -72,6 +73,7 @@ export class Conversation {
   carry(turn: Turn, envelope: Envelope, session: OpenSession | undefined): void {
     switch (envelope.kind) {
       case "initialize":
+        this.#services.book.admit(turn);
         return eraFor(turn.endpoint, "handshake") === "handshake"
           ? this.#handshake.initialize(turn, envelope.request)
           : this.#handshakeOnStateless.initialize(turn, envelope.request);
@@ -107,6 +109,14 @@ export class Conversation {
     this.#handshake.request(turn, session, this.#services.book.level(session));
   }
 
+  #agreeOnParameters({ x, endpoint: { upstream } }: Turn, tool: Capability, request: Asked): void {
+    const fault = parameterFault(tool.definition, request.params, x.req.headers);
+    if (fault === undefined) return;
+    // The client may know a newer definition than was read of a server that runs elsewhere.
+    if (upstream.kind === "external") this.#services.leases.doubt(upstream);
+    throw new Refusal("protocol", fault.status, fault.message, fault);
+  }
+
   #setLevel(turn: Turn, session: OpenSession, request: Asked): void {
     const { x, endpoint } = turn;
     if (endpoint.manifest.capabilities["logging"] === undefined) {
@@ -121,7 +131,7 @@ export class Conversation {
     }
     this.#services.book.setLevel(turn, session, level).then(
       () => x.answer(200, resultText(request, {})),
-      (error: unknown) => x.refuse(unkept(error)),
+      (error: unknown) => x.refuse(error instanceof Refusal ? error : unkept(error)),
     );
   }
 
@@ -131,7 +141,7 @@ export class Conversation {
     if (request.method === "subscriptions/listen") return this.#services.hub.listen(turn, envelope);
     if (this.#services.tasks.request(turn, envelope)) return;
     const capability = noteCapability(x, endpoint.manifest);
-    if (capability?.kind === "tool") agreeOnParameters(x, capability, request);
+    if (capability?.kind === "tool") this.#agreeOnParameters(turn, capability, request);
     // A call that waits goes on where it waits, whatever would be chosen now.
     const state = request.known.names === null ? undefined : openState(this.#services, turn, request);
     const era = state?.kind === "parked" ? "handshake" : eraFor(endpoint, "stateless", capability);
@@ -171,11 +181,6 @@ export class Conversation {
 
 function isSubscription({ method }: Asked): boolean {
   return method === "resources/subscribe" || method === "resources/unsubscribe";
-}
-
-function agreeOnParameters(x: Exchange, tool: Capability, request: Asked): void {
-  const fault = parameterFault(tool.definition, request.params, x.req.headers);
-  if (fault !== undefined) throw new Refusal("protocol", fault.status, fault.message, fault);
 }
 
 function unbegun(error: unknown): Refusal {

@@ -8,7 +8,7 @@ import {
 } from "../mcp/eras.ts";
 import { codes } from "../mcp/errors.ts";
 import { readMessage } from "../mcp/envelope.ts";
-import { type Method, methods } from "../mcp/methods.ts";
+import { type Method, methods, noteNeeds } from "../mcp/methods.ts";
 import { isFault, readStateless, shortText, type StatelessEnvelope } from "../mcp/stateless.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./refusal.ts";
@@ -30,6 +30,14 @@ export type Envelope =
   | { readonly kind: "note"; readonly message: Message & { kind: "notification" | "response" } }
   | { readonly kind: "stateless"; readonly request: Asked; readonly envelope: StatelessEnvelope }
   | { readonly kind: "stateless_note" };
+
+/** What the sender needs on the server; undefined for what is heard by nobody. */
+export function needsOf(envelope: Envelope): Method["needs"] | undefined {
+  if ("request" in envelope) return envelope.request.known.needs;
+  if (envelope.kind === "stateless_note") return;
+  const { message } = envelope;
+  return noteNeeds(message.kind === "response" ? undefined : message.method);
+}
 
 /**
  * Tells the era of a posted body and judges its form (2026-07-28,

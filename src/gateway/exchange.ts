@@ -5,7 +5,6 @@ import { newId } from "../lib/ids.ts";
 import type { RequestId } from "../mcp/envelope.ts";
 import type { Records, RequestRecord } from "./ports.ts";
 import type { Refusal } from "./refusal.ts";
-import type { Tally } from "./tally.ts";
 
 const NO_BODY = Buffer.alloc(0);
 
@@ -21,6 +20,12 @@ export interface Flow {
   expire(): void;
   /** Called by the gateway's ticks; for what comes due before the deadline. */
   tick?(): void;
+}
+
+/** What one principal has under way in this process, this request among it. */
+export interface Tally {
+  requests: number;
+  streams: number;
 }
 
 /** What is told of the end of the client's side, whoever is at work on the request. */

@@ -6,7 +6,7 @@ import { brokenThere, endless, refusedHead } from "./external.ts";
 import type { Exchange, Flow } from "./exchange.ts";
 import type { Held, Leases } from "./leases.ts";
 import { Refusal } from "./refusal.ts";
-import { AskAgain } from "./streams/ask-again.ts";
+import { AskAgain, type Unfinished } from "./streams/ask-again.ts";
 
 /** Takes what an upstream answers, and answers the client. */
 export interface Sink {
@@ -25,13 +25,6 @@ export interface Sink {
   unfinished?(): Unfinished | undefined;
   /** The exchange cannot be finished: tell the client as well as what was sent already permits. */
   fail(refusal: Refusal): void;
-}
-
-/** An upstream let its stream go, and gave a place to go on from (2025-11-25, basic/transports). */
-export interface Unfinished {
-  readonly lastEventId: string;
-  /** Milliseconds after which it wants to be asked, if it said so. */
-  readonly retryMs: number | undefined;
 }
 
 /** How a request goes on whose upstream does not know its session any more. */
@@ -214,7 +207,12 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
   }
 
   #acquire(): void {
-    const taken = this.#leases.take(this.#request.upstream);
+    let taken: Held | Promise<Held>;
+    try {
+      taken = this.#leases.take(this.#request.upstream);
+    } catch (error) {
+      return this.#stop(unstarted(error));
+    }
     if (!(taken instanceof Promise)) return this.#send(taken);
     const before = this.#x.elapsed();
     taken.then(

@@ -1,9 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
+import type { Endpoint } from "../snapshot/snapshot.ts";
 import type { Exchange, Flow } from "./exchange.ts";
 import { Refusal } from "./refusal.ts";
 import { failAnswer } from "./relay.ts";
-import type { Services } from "./services.ts";
+import type { Ground } from "./ground.ts";
 
 /** The client's address, as one gateway process tells it to another. Only `Gateway.take` believes it. */
 export const clientHeader = "offing-client";
@@ -36,6 +37,16 @@ export function holderGone(): Refusal {
   );
 }
 
+/** The answer for a holder that took a request and does not answer it. */
+function holderHangs(): Refusal {
+  return new Refusal(
+    "runtime",
+    504,
+    "The process that holds this did not answer in the time that a request may take. Begin the call anew; this one may have taken effect.",
+    { because: "the holder hangs", outcome: "timeout" },
+  );
+}
+
 /**
  * Sends the whole request (head and `x.body`) to the gateway process `holder`
  * and passes its answer on. The holder authenticates and judges it anew and
@@ -45,28 +56,32 @@ export function holderGone(): Refusal {
  * later on: what to tell the client, undefined where it has told it by itself.
  */
 export function handOver(
-  x: Exchange,
-  services: Pick<Services, "peers" | "pools">,
+  { x, endpoint }: { readonly x: Exchange; readonly endpoint: Pick<Endpoint, "requestWindowMs"> },
+  services: Pick<Ground, "peers" | "pools" | "limits">,
   holder: string,
   gone: () => Refusal | undefined = holderGone,
 ): boolean {
   const address = x.handedOver ? undefined : services.peers.address(holder);
   if (address === undefined) return false;
   const { dispatcher, origin } = services.pools.at(address);
-  new HandOver(x, gone).send(dispatcher, origin);
+  // A GET may be a stream that stands; all else has its window, and the time that a person may take.
+  const limitMs = x.req.method === "GET" ? Infinity : endpoint.requestWindowMs + services.limits.personMs;
+  new HandOver(x, limitMs, gone).send(dispatcher, origin);
   return true;
 }
 
 /** One request that another process answers. The client's leaving ends it there too. */
 class HandOver implements Dispatcher.DispatchHandler, Flow {
   readonly #x: Exchange;
+  readonly #limitMs: number;
   readonly #gone: () => Refusal | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #events = false;
   #over = false;
 
-  constructor(x: Exchange, gone: () => Refusal | undefined) {
+  constructor(x: Exchange, limitMs: number, gone: () => Refusal | undefined) {
     this.#x = x;
+    this.#limitMs = limitMs;
     this.#gone = gone;
   }
 
@@ -91,8 +106,8 @@ class HandOver implements Dispatcher.DispatchHandler, Flow {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#over) return controller.abort(new Error("The request is over."));
-    // From here on the holder keeps the time.
-    this.#x.begin(this, Infinity);
+    // From here on the holder keeps the time, unless it hangs.
+    this.#x.begin(this, this.#x.elapsed() + this.#limitMs);
   }
 
   onResponseStart(_: unknown, status: number, headers: IncomingHttpHeaders): void {
@@ -129,16 +144,16 @@ class HandOver implements Dispatcher.DispatchHandler, Flow {
   }
 
   expire(): void {
-    if (!this.#over) this.#fail();
+    if (!this.#over) this.#fail(this.#controller === undefined ? this.#gone : holderHangs);
   }
 
-  #fail(): void {
+  #fail(why = this.#gone): void {
     const x = this.#x;
     this.#finish();
     // On a stream that answers no request there is nobody to tell: its client resumes it, and is told then.
     if (x.res.headersSent && x.id === null) x.res.destroy();
     else {
-      const refusal = this.#gone();
+      const refusal = why();
       if (refusal !== undefined) failAnswer(x, refusal, this.#events);
     }
     this.#controller?.abort(new Error("The holder is gone."));

@@ -11,7 +11,7 @@ import { admit, authorize } from "./authorize.ts";
 import { readBody } from "./body.ts";
 import { Browsers, preflightHeaders } from "./browsers.ts";
 import { Conversation } from "./conversation.ts";
-import { readEnvelope } from "./envelope.ts";
+import { needsOf, readEnvelope } from "./envelope.ts";
 import { Exchange } from "./exchange.ts";
 import { clientHeader } from "./hand-over.ts";
 import { HeldSessions } from "./held-sessions.ts";
@@ -97,14 +97,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   const virtualSessions = new VirtualSessions(options.sessions, snapshot, () => clock.now());
   const peers = options.peers ?? alone();
   const streams = new Streams(peers.self, clock, limits);
-  const { credentials, sessions } = options;
+  const { credentials, sessions, tokens } = options;
   const tasks = new Tasks({ credentials, sessions, leases, clock, limits });
   const heldSessions = new HeldSessions({ leases, credentials, clock });
   const upstreamSessions = new UpstreamSessions({ leases, credentials, book });
   const tallies = new Tallies(limits);
   const hub = new Hub({
     snapshot,
-    tokens: options.tokens,
+    tokens,
     tallies,
     book,
     clock,
@@ -116,6 +116,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     upstreamSessions,
   });
   const services: Services = {
+    snapshot,
+    tokens,
     credentials,
     sessions,
     leases,
@@ -133,7 +135,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     limits,
   };
   const conversation = new Conversation(services);
-  const authenticate = createAuthenticator(options.tokens);
+  const authenticate = createAuthenticator(tokens);
   const browsers = new Browsers({
     publicUrl: options.publicUrl,
     allowedOrigins: options.allowedOrigins ?? [],
@@ -212,7 +214,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (isBatch(x.body)) return batch(turn, services, within);
     const envelope = readEnvelope(x, limits.jsonDepth);
     const session = conversation.join(turn, envelope);
-    if ("request" in envelope) authorize(x, endpoint, principal, envelope.request.known);
+    const needs = needsOf(envelope);
+    if (needs !== undefined) authorize(x, endpoint, principal, needs);
     conversation.carry(turn, envelope, session);
   }
 

@@ -7,7 +7,7 @@ import { disowns } from "./era-watch.ts";
 import { unopened } from "./external.ts";
 import { openingHeaders } from "./credential.ts";
 import { Refusal } from "./refusal.ts";
-import type { Services } from "./services.ts";
+import type { Ground } from "./ground.ts";
 import { clientOf, principalId } from "./session.ts";
 import type { Turn } from "./turn.ts";
 
@@ -21,6 +21,8 @@ export interface HeldSession {
   uses: number;
   /** Monotonic milliseconds of the last use. */
   usedAt: number;
+  /** Aborted once it is held no more: idle, lost or closed. */
+  readonly life: AbortController;
 }
 
 /** Sessions of one principal at one endpoint; one for each set of capabilities that its clients declare. */
@@ -37,7 +39,7 @@ export const OPEN_BYTES = 1024 * 1024;
  * by concurrent calls, opened anew when the server has lost one, ended when idle.
  */
 export class HeldSessions {
-  readonly #services: Pick<Services, "leases" | "credentials" | "clock">;
+  readonly #services: Pick<Ground, "leases" | "credentials" | "clock">;
   readonly #idleMs: number;
   readonly #held = new Map<string, HeldSession>();
   readonly #opening = new Map<string, Promise<HeldSession>>();
@@ -45,7 +47,7 @@ export class HeldSessions {
   readonly #counts = new Map<string, number>();
   readonly #sweeper: NodeJS.Timeout;
 
-  constructor(services: Pick<Services, "leases" | "credentials" | "clock">, idleMs = IDLE_MS) {
+  constructor(services: Pick<Ground, "leases" | "credentials" | "clock">, idleMs = IDLE_MS) {
     this.#services = services;
     this.#idleMs = idleMs;
     this.#sweeper = setInterval(() => this.#sweep(), Math.max(10, Math.min(idleMs / 4, SWEEP_MS)));
@@ -80,8 +82,7 @@ export class HeldSessions {
     clearInterval(this.#sweeper);
     await Promise.allSettled(this.#opening.values());
     const all = [...this.#held.values()];
-    this.#held.clear();
-    this.#counts.clear();
+    for (const held of all) this.#forget(held);
     await Promise.all(all.map((held) => this.#tell(held)));
   }
 
@@ -125,7 +126,7 @@ export class HeldSessions {
       signal: AbortSignal.timeout(OPEN_MS),
       maxBytes: OPEN_BYTES,
     });
-    return { upstream, key, at, uses: 0, usedAt: clock.monotonic() };
+    return { upstream, key, at, uses: 0, usedAt: clock.monotonic(), life: new AbortController() };
   }
 
   #sweep(): void {
@@ -140,6 +141,7 @@ export class HeldSessions {
   #forget(held: HeldSession): void {
     this.#held.delete(held.key);
     this.#uncount(held.key.slice(0, held.key.lastIndexOf("\n")));
+    held.life.abort();
   }
 
   #uncount(owner: string): void {

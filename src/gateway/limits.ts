@@ -24,7 +24,8 @@ export interface GatewayLimits {
   /** What one stream holds for a client that comes back: events, and their bytes as JSON. */
   readonly replayEvents: number;
   readonly replayBytes: number;
-  /** What all streams of one process hold together, in bytes. */
+  /** What the streams of one principal hold together in one process, in bytes; and those of all. */
+  readonly replayPrincipalBytes: number;
   readonly replayTotalBytes: number;
   /** Milliseconds that a stream is held after its end. */
   readonly replayMs: number;
@@ -44,6 +45,7 @@ export const defaultLimits: GatewayLimits = {
   keepAliveMs: 15_000,
   replayEvents: 256,
   replayBytes: 1024 * 1024,
+  replayPrincipalBytes: 8 * 1024 * 1024,
   replayTotalBytes: 64 * 1024 * 1024,
   replayMs: 120_000,
 };

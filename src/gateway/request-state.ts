@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import { codes } from "../mcp/errors.ts";
 import type { Asked } from "./envelope.ts";
 import { Refusal } from "./refusal.ts";
-import type { Services } from "./services.ts";
+import type { Ground } from "./ground.ts";
 import { principalId } from "./session.ts";
 import type { Turn } from "./turn.ts";
 
@@ -21,7 +21,7 @@ const LIFE_MS = 60 * 60 * 1000;
  * (2026-07-28, basic/patterns/mrtr: principal, expiry and the originating
  * request are part of what is protected). Valid for an hour.
  */
-export function sealState(services: Services, turn: Turn, request: Asked, state: RequestState): string {
+export function sealState(services: Ground, turn: Turn, request: Asked, state: RequestState): string {
   return services.sessions.seal({
     use: "request-state",
     ...state,
@@ -31,11 +31,13 @@ export function sealState(services: Services, turn: Turn, request: Asked, state:
 }
 
 /** The state of a retried request; undefined where it has none. Throws a refusal for any that was not sealed for it. */
-export function openState(services: Services, turn: Turn, request: Asked): RequestState | undefined {
+export function openState(services: Ground, turn: Turn, request: Asked): RequestState | undefined {
   const token = request.params["requestState"];
   if (token === undefined) return;
   const claims =
-    typeof token === "string" && token.length <= 65_536 ? services.sessions.open(token) : undefined;
+    typeof token === "string" && token.length <= services.limits.bodyBytes
+      ? services.sessions.open(token)
+      : undefined;
   if (!isObject(claims) || claims["use"] !== "request-state") throw refused("not sealed here");
   const bound = boundTo(turn, request);
   for (const [name, value] of Object.entries(bound)) {

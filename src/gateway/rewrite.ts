@@ -2,13 +2,14 @@ import type { IncomingHttpHeaders } from "node:http";
 import { SseReader, sseMessage, SseTooLarge } from "../lib/sse.ts";
 import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import { statelessStatus } from "../mcp/errors.ts";
-import { parseLossless } from "../mcp/lossless.ts";
 import type { Rewrite } from "../mcp/translate.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Sink, Unfinished } from "./forward.ts";
+import type { Sink } from "./forward.ts";
+import type { Unfinished } from "./streams/ask-again.ts";
 import { Refusal } from "./refusal.ts";
 import { failAnswer, formOf, noteMessage, startEvents } from "./relay.ts";
 import { keepAliveComment, Rest } from "./streams/keep-alive.ts";
+import { noMessage, upstreamMessage } from "./upstream-message.ts";
 
 export interface RewriterOptions {
   readonly rewrite: Rewrite;
@@ -110,9 +111,9 @@ export class Rewriter implements Sink {
     if (this.#answered || this.#refusal !== undefined) return;
     // An event with an id and empty data only primes a client to resume (2025-11-25, basic/transports).
     if (text === "" && this.#form === "events") return;
-    const message = parse(text);
+    const message = upstreamMessage(text);
     if (message === undefined) {
-      this.#refusal = new Refusal("upstream", 502, "The server's answer is not a JSON-RPC message.");
+      this.#refusal = noMessage();
       return;
     }
     const made = this.#options.rewrite(message);
@@ -125,9 +126,9 @@ export class Rewriter implements Sink {
   }
 
   #respond(message: JsonObject): void {
+    const text = JSON.stringify(message);
     this.#answered = true;
     noteMessage(this.#x, message);
-    const text = JSON.stringify(message);
     if (this.#streaming) {
       this.#stream(text);
       if (!this.#x.clientGone) this.#x.res.end();
@@ -161,14 +162,5 @@ export class Rewriter implements Sink {
       502,
       `The server's answer holds a message of more than ${this.#options.messageBytes} bytes, which cannot be translated for this client.`,
     );
-  }
-}
-
-function parse(text: string): JsonObject | undefined {
-  try {
-    const value = parseLossless(text);
-    return isObject(value) && value["jsonrpc"] === "2.0" ? value : undefined;
-  } catch {
-    return;
   }
 }

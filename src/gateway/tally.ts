@@ -1,13 +1,7 @@
 import type { Principal } from "../policy/decide.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, Tally } from "./exchange.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { Refusal } from "./refusal.ts";
-
-/** What one principal has under way in this process. */
-export interface Tally {
-  requests: number;
-  streams: number;
-}
 
 /** Names kept at most before those with nothing under way are forgotten. */
 const REMEMBERED = 10_000;

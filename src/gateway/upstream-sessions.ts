@@ -5,11 +5,11 @@ import { disowns } from "./era-watch.ts";
 import { unopened } from "./external.ts";
 import { OPEN_BYTES, OPEN_MS } from "./held-sessions.ts";
 import { Refusal } from "./refusal.ts";
-import type { Services } from "./services.ts";
+import type { Ground } from "./ground.ts";
 import type { OpenSession } from "./session.ts";
 import type { Turn } from "./turn.ts";
 
-type Needed = Pick<Services, "leases" | "credentials" | "book">;
+type Needed = Pick<Ground, "leases" | "credentials" | "book">;
 
 /**
  * The sessions of handshake clients as their upstreams know them: an instance by

@@ -154,12 +154,13 @@ export async function upstreamOf(
     manifest,
     ...(options.windowMs === undefined ? {} : { windowMs: options.windowMs }),
   });
-  const { key } = world.key({ roles: { s: "user" } });
+  const { key, principal } = world.key({ roles: { s: "user" } });
   return {
     world,
     upstream,
     url,
     key,
+    principal,
     arrived,
     /** The next call that arrives. */
     async arrives(): Promise<Arrived> {

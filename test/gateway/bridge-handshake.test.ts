@@ -86,7 +86,7 @@ describe("A session at a stateless server", () => {
     });
   });
 
-  test("gets lists word by word, without what only the stateless era knows.", async () => {
+  test("gets lists word by word, without what only the stateless era knows. [R:bridges.schemas-verbatim]", async () => {
     const place = await upstreamOf("stateless");
     const session = await Session.open(place);
     const { stream } = await session.call({ cursor: "" }, "l", "tools/list");
@@ -100,7 +100,12 @@ describe("A session at a stateless server", () => {
         newer: true,
       },
     ];
-    call.answer({ resultType: "complete", tools, ttlMs: 1, cacheScope: "public" });
+    // Its annotation is invalid: no client may call it over HTTP.
+    const wrong = {
+      name: "wrong",
+      inputSchema: { type: "object", properties: { a: { type: "number", "x-mcp-header": "A" } } },
+    };
+    call.answer({ resultType: "complete", tools: [...tools, wrong], ttlMs: 1, cacheScope: "public" });
     expect(await stream.next()).toEqual({ jsonrpc: "2.0", id: "l", result: { tools } });
   });
 

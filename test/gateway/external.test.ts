@@ -38,7 +38,7 @@ describe("a handshake client at a server that runs elsewhere", () => {
     await client.close();
   });
 
-  test("does not notice that the server lost its session: it is opened anew in the client's words, and the call repeated [R:upstream.reinitialize]", async () => {
+  test("does not notice that the server lost its session: it is opened anew in the client's words, and the call repeated [R:upstream.reinitialize] [R:sessions.end-upstream]", async () => {
     const { server, world, key } = await elsewhere();
     const client = await mcpClient(world, "acme/s", key, "legacy");
     const [before] = server.open;
@@ -64,6 +64,9 @@ describe("a handshake client at a server that runs elsewhere", () => {
     ]);
     expect(await callText(client, "echo", { text: "more" })).toBe("more");
     expect(server.of("initialize").length).toBe(2);
+    await (client.transport as StreamableHTTPClientTransport).terminateSession();
+    await expect.poll(() => server.open).toEqual([]);
+    expect(server.seen.at(-1)).toMatchObject({ method: "DELETE", headers: { "mcp-session-id": after } });
     await client.close();
   });
 

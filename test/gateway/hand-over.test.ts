@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Exchange } from "../../src/gateway/exchange.ts";
 import { handOver, holderGone } from "../../src/gateway/hand-over.ts";
+import { defaultLimits } from "../../src/gateway/limits.ts";
 import type { RequestRecord } from "../../src/gateway/ports.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createPools } from "../../src/upstream/pool.ts";
@@ -20,7 +21,7 @@ const answer = { content: [{ type: "text", text: "done" }], resultType: "complet
 /** The holder, a whole gateway with an internal listener, and another process that hands everything over to it. */
 async function twoProcesses(
   script: (received: Received) => void | Promise<void>,
-  options: { handedOver?: boolean } = {},
+  options: { handedOver?: boolean; windowMs?: number } = {},
 ) {
   const { world, upstream, url, key } = await scene(script);
   const folder = temporaryFolder();
@@ -36,6 +37,8 @@ async function twoProcesses(
     const x = new Exchange(req, res, systemClock, { write: (record) => void records.push(record) }, () =>
       settled.resolve(),
     );
+    const ticks = setInterval(() => x.tick(), 10);
+    res.on("close", () => clearInterval(ticks));
     x.handedOver = options.handedOver ?? false;
     for await (const chunk of req) chunks.push(chunk as Buffer);
     x.body = Buffer.concat(chunks);
@@ -43,8 +46,10 @@ async function twoProcesses(
     const services = {
       pools,
       peers: { self: "other", address: (name: string) => peers.get(name), others: () => [] },
+      limits: { ...defaultLimits, personMs: 10 },
     };
-    if (!handOver(x, services, "holder")) x.refuse(holderGone());
+    const turn = { x, endpoint: { requestWindowMs: options.windowMs ?? 20_000 } };
+    if (!handOver(turn, services, "holder")) x.refuse(holderGone());
   });
   await listening(other, 0);
   keep({
@@ -185,6 +190,26 @@ describe("A holder that is gone", () => {
     const told = (await text(response)).trim().split("\n").at(-1)!;
     expect(JSON.parse(told.replace(/^data: /, ""))).toMatchObject(gone);
   });
+});
+
+it("A holder that hangs keeps a request no longer than the request may take, and a stream that stands as long as it likes. [R:workers.holder-hangs]", async () => {
+  const { url, key, holder, records } = await twoProcesses(() => {}, { windowMs: 90 });
+  const standing: ServerResponse[] = [];
+  holder.removeAllListeners("request").on("request", ({ method }, res) => {
+    if (method !== "GET") return;
+    standing.push(res.writeHead(200, { "content-type": "text/event-stream" }));
+    res.write(":\n\n");
+  });
+  const req = request(url);
+  const stands = responseOf(req);
+  req.end();
+  await once(await stands, "readable");
+  const response = await responseOf(post(url, key, call()));
+  expect(response.statusCode).toBe(504);
+  expect(await body(response)).toMatchObject({ id: 1, error: { data: { boundary: "runtime" } } });
+  await expect.poll(() => records).toMatchObject([{ http_status: 504, outcome: "timeout" }]);
+  standing[0]!.end("data: {}\n\n");
+  expect(await text(await stands)).toContain("data: {}");
 });
 
 it("A request that was handed over is not handed over again. [R:workers.hand-over-once]", async () => {

@@ -18,6 +18,7 @@ import type { Manifest } from "../../src/mcp/manifest.ts";
 import type { Principal } from "../../src/policy/decide.ts";
 import type { ServerRole } from "../../src/policy/permissions.ts";
 import type { SessionRow, SessionState } from "../../src/snapshot/session.ts";
+import { KeptSessions } from "../../src/snapshot/kept-sessions.ts";
 import type { Endpoint, Snapshot, SnapshotChange } from "../../src/snapshot/snapshot.ts";
 import { discover } from "../../src/upstream/discover.ts";
 import { createPools } from "../../src/upstream/pool.ts";
@@ -54,6 +55,7 @@ export class TestGateway implements AsyncDisposable {
   readonly #keys = new Map<string, { id: string; principal: Principal }>();
   readonly #written = new EventEmitter();
   readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  readonly #kept = new KeptSessions();
   readonly #watchers = new Set<(change: SnapshotChange) => void>();
   readonly #ring: Keyring = { current: "1", keys: new Map([["1", randomBytes(32)]]) };
 
@@ -69,6 +71,7 @@ export class TestGateway implements AsyncDisposable {
       key: () => undefined,
       principal: () => undefined,
       session: (id) => world.published.get(id),
+      keptSessions: (holder) => world.#kept.count(holder, world.now()),
       watch(listener) {
         world.#watchers.add(listener);
         return () => void world.#watchers.delete(listener);
@@ -102,7 +105,14 @@ export class TestGateway implements AsyncDisposable {
           const before = world.published.get(row.id);
           const kept = (before?.subscriptions ?? []).filter((uri) => uri !== (subscribed ?? unsubscribed));
           const subscriptions = subscribed === undefined ? kept : [...kept, subscribed];
-          world.published.set(row.id, { ended: false, ...before, ...rest, subscriptions });
+          if (before?.ended === true) return;
+          if (news.ended === true) {
+            world.published.set(row.id, { ended: true });
+            world.#kept.drop(row.id, row);
+          } else {
+            world.published.set(row.id, { ended: false, ...before, ...rest, subscriptions });
+            world.#kept.keep(row.id, row, row.expiresAt);
+          }
           world.tell({ kind: "session", subject: row.id });
         },
       },
@@ -246,6 +256,20 @@ export class TestGateway implements AsyncDisposable {
     const id = newId("key");
     this.#keys.set(hash("sha256", key), { id, principal });
     return { key, principal, id };
+  }
+
+  /** Another key of a principal. */
+  another(principal: Principal): string {
+    const key = `off_${randomBytes(24).toString("base64url")}`;
+    this.#keys.set(hash("sha256", key), { id: newId("key"), principal });
+    return key;
+  }
+
+  /** Gives a principal another role on a server (by its slug), at once. */
+  grant(principal: Principal & { id: string }, slug: string, role: ServerRole, organization = "acme"): void {
+    const { grants } = principal as { grants?: ReadonlyMap<string, ServerRole> };
+    (grants as Map<string, ServerRole>).set(`srv_${organization}_${slug}`, role);
+    this.tell({ kind: "principal", subject: principal.id });
   }
 
   /** As the snapshot tells of a change that is in force. */

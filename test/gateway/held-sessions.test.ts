@@ -2,8 +2,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { Agent } from "undici";
 import { expect, test } from "vitest";
+import { Ears } from "../../src/gateway/bridge/ear.ts";
 import { Exchange } from "../../src/gateway/exchange.ts";
-import { HeldSessions } from "../../src/gateway/held-sessions.ts";
+import { type HeldSession, HeldSessions } from "../../src/gateway/held-sessions.ts";
 import { Leases } from "../../src/gateway/leases.ts";
 import type { Turn } from "../../src/gateway/turn.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -51,7 +52,18 @@ async function holding(idleMs: number) {
       http.close();
     },
   });
-  return { server, held, turn };
+  const ears = new Ears();
+  /** A call that hears what the session's server says, and ends. */
+  const hear = async (session: HeldSession) => {
+    const { id, revision } = session.upstream;
+    const at = await leases.take(endpoint.upstream);
+    const said = ["accept", "text/event-stream", "mcp-session-id", id!, "mcp-protocol-version", revision];
+    const standing = { method: "GET", headers: said } as const;
+    const given = { held: at, standing, messageBytes: 100_000, tell: async () => {} };
+    const leave = await ears.join(session, () => given, { name: "call", heard: () => {} });
+    leave();
+  };
+  return { server, held, turn, hear };
 }
 
 test("A held session is ended at its server once it has been idle, and never while a call is in it.", async () => {
@@ -80,3 +92,27 @@ test("Those who ask while a held session is being opened share it, and one that 
   expect(one).toBe(two);
   expect(server.open).toEqual([one!.upstream.id]);
 });
+
+test.each([
+  ["is idle", 40, async () => {}],
+  ["was lost", 60_000, async (held, turn, lost) => void (await held.retake(turn, {}, lost))],
+  ["is closed", 60_000, async (held) => await held.close()],
+] satisfies [string, number, (held: HeldSessions, turn: Turn, lost: HeldSession) => Promise<void>][])(
+  "What is heard in a held session ends with it when it %s, whatever its server does. [R:upstream.held-stream]",
+  async (_, idleMs, end) => {
+    const { server, held, turn, hear } = await holding(idleMs);
+    // It goes on as if the session did.
+    server.instead = ({ method }) => (method === "DELETE" ? { status: 405 } : undefined);
+    const session = await held.take(turn, {});
+    held.begin(session);
+    await hear(session);
+    expect(server.streams).toBe(1);
+    held.end(session);
+    await end(held, turn, session);
+    await expect.poll(() => server.streams).toBe(0);
+    // Nor is there anything to hear in one that is over.
+    const asked = server.seen.length;
+    await hear(session);
+    expect(server.seen.slice(asked).map(({ method }) => method)).not.toContain("GET");
+  },
+);

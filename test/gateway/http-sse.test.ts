@@ -205,7 +205,9 @@ test("What a client may not do is told on the stream under its id, or at once wh
     id: 7,
     error: { data: { boundary: "authorization" } },
   });
-  expect(await world.record((r) => r.decision === "deny")).toMatchObject({
+  const response = JSON.stringify({ jsonrpc: "2.0", id: "ask-1", result: {} });
+  expect((await status(other.posts, viewer, { ...toolCall, body: response })).status).toBe(403);
+  expect(await world.record((r) => r.decision === "deny" && r.method !== null)).toMatchObject({
     method: "tools/call",
     boundary: "authorization",
     transport: "sse",
@@ -311,6 +313,18 @@ test("A stream ends when its key is revoked. [R:handshake-client.http-sse-bound]
   await status(posts, key, initialize);
   await reading.next();
   world.revoke(key);
+  await reading.over();
+  expect(reading.response.complete).toBe(true);
+});
+
+test("A stream whose session is over before its server may speak first ends. [R:handshake-client.http-sse-unheard]", async () => {
+  const { url, key, world } = await scene((received) => {
+    vi.spyOn(world.published, "get").mockReturnValue({ ended: true });
+    wellBehaved(received);
+  });
+  const { reading, posts } = await line(url, key);
+  await status(posts, key, initialize);
+  await reading.next();
   await reading.over();
   expect(reading.response.complete).toBe(true);
 });

@@ -58,7 +58,13 @@ describe.each(["stateless", "handshake"] as const)("a real server that is spoken
 
 /** An upstream of the stateless era that acknowledges each listen, and keeps it to speak on. */
 async function telling(
-  given: { capabilities?: Record<string, unknown>; limits?: object; agrees?: readonly string[] } = {},
+  given: {
+    capabilities?: Record<string, unknown>;
+    limits?: object;
+    agrees?: readonly string[];
+    /** Updates that it tells of before it acknowledges. */
+    early?: readonly Record<string, unknown>[];
+  } = {},
 ) {
   const streams: Received[] = [];
   const upstream = keep(
@@ -75,6 +81,7 @@ async function telling(
       const { resourceSubscriptions: uris, ...lists } = notifications;
       const agreed = (uris as string[] | undefined)?.filter((uri) => given.agrees?.includes(uri) ?? true);
       const granted = agreed === undefined ? lists : { ...lists, resourceSubscriptions: agreed };
+      for (const update of given.early ?? []) say(received, methods.updated, update);
       say(received, "notifications/subscriptions/acknowledged", { notifications: granted });
     }),
   );
@@ -309,4 +316,14 @@ test("What the upstream does not agree to is not acknowledged either, and who ma
   const [seen] = await seeing.first(1);
   expect(seen!.params!["notifications"]).toEqual({ toolsListChanged: true });
   expect(streams.at(-1)!.message.params!["notifications"]).toEqual({ toolsListChanged: true });
+});
+
+test("What a server tells before it acknowledges comes after the acknowledgement, as far as it is held. [R:hub.listen-held]", async () => {
+  const uri = "a://b";
+  const filled = (name: string) => ({ uri, name, filling: "x".repeat(700_000) });
+  const { listen } = await telling({ early: [filled("first"), filled("second"), { uri, name: "third" }] });
+  const stream = await listen({ resourceSubscriptions: [uri] });
+  const [acknowledged, ...told] = await stream.first(3);
+  expect(acknowledged!.method).toBe("notifications/subscriptions/acknowledged");
+  expect(told.map(({ params }) => params!["name"])).toEqual(["first", "third"]);
 });

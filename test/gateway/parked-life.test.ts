@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { Parked } from "../../src/gateway/bridge/parked.ts";
 import { content, parked, reply, send } from "./asked.ts";
 import { accepted, type Arrived, form, type Message, upstreamOf } from "./asking.ts";
 import { deferred, event, keep } from "./scene.ts";
@@ -167,6 +168,75 @@ describe("A call that waits", () => {
     (await place.arrives()).answer({ content });
     await staying.answer;
     expect(place.arrived).toHaveLength(1);
+  });
+
+  test("ends at its server when the key that began it is revoked. [R:bridges.revoked]", async () => {
+    const place = await upstreamOf("handshake");
+    const { call } = await parked(place);
+    place.world.revoke(place.key);
+    expect(await call.hears(cancelled(call))).toMatchObject({
+      params: { reason: expect.stringContaining("any more") },
+    });
+    await call.closed();
+    await call.ended();
+  });
+
+  test("ends when its caller may no longer call the server, as does one that works. [R:bridges.revoked]", async () => {
+    const place = await upstreamOf("handshake");
+    const { key, principal } = place.world.key({ roles: { s: "user" } });
+    const waiting = await parked({ ...place, key });
+    const working = await send(place.url, key);
+    const call = await place.arrives();
+    place.world.grant(principal, "s", "viewer");
+    expect(await working.answer).toMatchObject({
+      status: 403,
+      error: { data: { boundary: "authorization" } },
+    });
+    await call.hears(cancelled(call));
+    await waiting.call.hears(cancelled(waiting.call));
+    await waiting.call.ended();
+  });
+
+  const sized = (length: number) => ({ content: [{ type: "text", text: "x".repeat(length) }] });
+
+  test("keeps an answer of 1 MiB at most, and says so where it was larger. [R:bridges.kept-bounded]", async () => {
+    const place = await upstreamOf("handshake");
+    const { call, state, question } = await parked(place);
+    call.answer(sized(1024 * 1024));
+    await call.ended();
+    const retry = await send(place.url, place.key, {
+      inputResponses: { [question]: accepted },
+      requestState: state,
+    });
+    expect(await retry.answer).toMatchObject({ status: 503, error: { data: { boundary: "limit" } } });
+  });
+
+  test("takes no more of the room for answers than its caller's share. [R:bridges.kept-shared]", async () => {
+    const place = await upstreamOf("handshake");
+    const kept = async (key: string) => {
+      const { call, state, question } = await parked({ ...place, key });
+      call.answer(sized(1_000_000));
+      await call.ended();
+      return { key, asked: { inputResponses: { [question]: accepted }, requestState: state } };
+    };
+    const calls = [];
+    for (let i = 0; i < 9; i++) calls.push(await kept(place.key));
+    calls.push(await kept(place.world.key({ roles: { s: "user" } }).key));
+    const statuses = [];
+    for (const { key, asked } of calls) {
+      statuses.push((await (await send(place.url, key, asked)).answer).status);
+    }
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 503, 200]);
+  });
+
+  test("is one of a quarter of all at most within one organization. [R:bridges.organization-share]", () => {
+    const calls = new Parked();
+    const add = (organization: string, owner: string, id: string) =>
+      calls.add({ id, owner: `${organization} ${owner}`, organization, cancel: async () => {} }, 100);
+    for (let i = 0; i < 500; i++) expect(add("one", `${i % 25}`, `${i}`)).toBeUndefined();
+    expect(add("one", "another", "more")).toMatchObject({ status: 429, boundary: "limit" });
+    expect(add("two", "0", "theirs")).toBeUndefined();
+    expect(calls.size).toBe(501);
   });
 
   test("is told to its server as cancelled when the gateway stops.", async () => {

@@ -90,6 +90,31 @@ test("Who may see but not call lists the tools, and is told at a call what would
   });
 });
 
+test("Who may see but not call completes the handshake and takes back what was asked, and no other note of a session goes on. [R:guards.notes-judged]", async () => {
+  const { key, principal } = world.key({ roles: { s: "viewer" } });
+  const headers = { "mcp-session-id": await openSession(url, key) };
+  const from = upstream.received.length;
+  const post = (message: object) =>
+    send({ key, headers, body: JSON.stringify({ jsonrpc: "2.0", ...message }) });
+  const passes = ["notifications/initialized", "notifications/cancelled"];
+  for (const method of passes) expect((await post({ method, params: { requestId: 1 } })).status).toBe(202);
+  for (const message of [
+    { id: "ask-1", result: { action: "accept" } },
+    { id: "ask-1", error: { code: -1, message: "no" } },
+    { method: "notifications/progress", params: { progressToken: 1, progress: 1 } },
+    { method: "notifications/roots/list_changed" },
+    { method: "notifications/of/its/own" },
+  ]) {
+    const answer = await post(message);
+    expect([answer.status, JSON.parse(answer.text).error.data.needed]).toEqual([
+      403,
+      'the server role "user"',
+    ]);
+    expect(answer.record).toMatchObject({ decision: "deny", principal: principal.id });
+  }
+  expect(upstream.received.slice(from).map(({ message }) => message.method)).toEqual(passes);
+});
+
 describe("The envelope of a stateless request is refused when", () => {
   const good = call();
   const parts = (change: (meta: Record<string, unknown>) => void) => {
@@ -159,7 +184,7 @@ describe("The envelope of a stateless request is refused when", () => {
     });
   });
 
-  test("A name in base64 that agrees is accepted.", async () => {
+  test("A name in base64 that agrees is accepted. [R:stateless-client.name-encoded]", async () => {
     const answer = await send({
       ...good,
       headers: { ...good.headers, "mcp-name": "=?base64?dA==?=" },

@@ -5,7 +5,7 @@ import { expect, test, vi } from "vitest";
 import { temporaryFolder } from "./harness.ts";
 import { get, Reading } from "./reading.ts";
 import { deferred, event, post, result } from "./scene.ts";
-import type { Received } from "./scripted.ts";
+import { openSession, type Received } from "./scripted.ts";
 import { begin, call, elicit, progress, streaming } from "./streaming.ts";
 
 vi.setConfig({ testTimeout: 30_000 });
@@ -59,6 +59,15 @@ test("Where all streams together hold too much, the one that ended first goes fi
   const [first, second, third] = [await ended(made), await ended(made), await ended(made)];
   expect((await first!.again()).at(-1)!.data).toContain("not held any more");
   for (const { again } of [second!, third!]) expect((await again()).at(-1)!.data).toContain("xxx");
+});
+
+test("The streams of one principal have a share of what is held, and push out nobody else's. [R:handshake-client.replay-shared]", async () => {
+  const made = await streaming(large, { replayPrincipalBytes: 5_000 });
+  const { key } = made.world.key({ roles: { s: "user" } });
+  const theirs = await ended({ ...made, key, session: await openSession(made.url, key) });
+  const [first, second, third] = [await ended(made), await ended(made), await ended(made)];
+  expect((await first!.again()).at(-1)!.data).toContain("not held any more");
+  for (const { again } of [theirs, second!, third!]) expect((await again()).at(-1)!.data).toContain("xxx");
 });
 
 test("A client that comes back and does not read is cut off, and the call goes on without it. [R:handshake-client.slow-reader]", async () => {

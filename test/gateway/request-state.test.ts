@@ -40,8 +40,8 @@ async function place(script: (received: Received) => void) {
   world.publish("other", { address: upstream.address });
   const roles = { s: "user", other: "user" } as const;
   const { key } = world.key({ roles });
-  const call = async (params: Record<string, unknown>, as = key, at = url) => {
-    const given = statelessCall("tools/call", { name: "greet", arguments: { n: 1 }, ...params });
+  const call = async (params: Record<string, unknown>, as = key, at = url, meta = {}) => {
+    const given = statelessCall("tools/call", { name: "greet", arguments: { n: 1 }, ...params }, meta);
     const headers = { ...given.headers, authorization: `Bearer ${as}` };
     const answer = await fetch(at, { method: "POST", headers, body: given.body });
     const text = await answer.text();
@@ -65,6 +65,33 @@ for (const [form, script] of Object.entries(forms)) {
     const second = await call({ requestState, inputResponses: answered });
     expect(second.result?.content?.[0]?.text).toBe("Hello, Ada");
     expect(upstream.received[1]?.message.params?.["requestState"]).toBe('own "state" \u2603');
+  });
+}
+
+for (const form of ["JSON", "an event stream"]) {
+  test(`A question of any size in ${form} is one that its client can answer. [R:stateless-client.large-question]`, async () => {
+    const image = "x".repeat(300_000);
+    const { call, upstream } = await place(({ res, message }) => {
+      const { requestState } = message.params as { requestState?: string };
+      const result =
+        requestState === image
+          ? { resultType: "complete", content: [{ type: "text", text: "seen" }] }
+          : {
+              resultType: "input_required",
+              inputRequests: { see: { params: { image } } },
+              requestState: image,
+            };
+      const response = { jsonrpc: "2.0", id: message.id, result };
+      if (form === "JSON") return json(res, response);
+      res.writeHead(200, { "content-type": "text/event-stream" });
+      res.end(event(response));
+    });
+    const declared = { "io.modelcontextprotocol/clientCapabilities": { sampling: {} } };
+    const requestState = (await call({}, undefined, undefined, declared)).result!.requestState!;
+    const retry = { requestState, inputResponses: { see: {} } };
+    const answer = await call(retry, undefined, undefined, declared);
+    expect(answer.result?.content?.[0]?.text).toBe("seen");
+    expect(upstream.received).toHaveLength(2);
   });
 }
 

@@ -44,6 +44,21 @@ describe("What a stateless server needs from its client", () => {
     expect(record).toMatchObject({ outcome: "complete", is_error: false });
   });
 
+  test("is not taken from who may not call any more: the call waits, and goes on for who may again. [R:guards.answers-judged]", async () => {
+    const place = await upstreamOf("stateless");
+    const session = await Session.open(place);
+    const { stream } = await session.call();
+    (await place.arrives()).answer(asksFor({ who: elicits }));
+    const { id } = await stream.next();
+    place.world.grant(place.principal, "s", "viewer");
+    expect((await session.note({ id, result: accepted })).status).toBe(403);
+    place.world.grant(place.principal, "s", "user");
+    expect((await session.note({ id, result: accepted })).status).toBe(202);
+    (await place.arrives()).answer(complete);
+    expect(await stream.next()).toMatchObject({ id: 7, result: { content } });
+    expect(place.arrived.length).toBe(2);
+  });
+
   test("may be asked for in several rounds, of which there are 16 at most. [R:bridges.rounds-bounded]", async () => {
     const place = await upstreamOf("stateless");
     const session = await Session.open(place);
@@ -54,6 +69,27 @@ describe("What a stateless server needs from its client", () => {
     }
     (await place.arrives()).answer(asksFor({ who: elicits }));
     expect(await stream.next()).toMatchObject({ id: 7, error: { data: { boundary: "upstream" } } });
+  });
+
+  test("does not set back the progress that the client is told: each round begins anew, its request does not. [R:bridges.progress-grows]", async () => {
+    const place = await upstreamOf("stateless");
+    const session = await Session.open(place);
+    const { stream } = await session.call({ _meta: { progressToken: "p" } });
+    const progress = (at: number) => ({
+      method: "notifications/progress",
+      params: { progressToken: "p", progress: at },
+    });
+    const first = await place.arrives();
+    first.say(progress(1), progress(2));
+    first.answer(asksFor({ who: elicits }));
+    const told = [await stream.next(), await stream.next()];
+    await session.note({ id: (await stream.next())["id"], result: accepted });
+    const second = await place.arrives();
+    second.say(progress(1), progress(2), progress(3));
+    second.answer(complete);
+    told.push(await stream.next());
+    expect(told.map(({ params }) => params.progress)).toEqual([1, 2, 3]);
+    expect(await stream.next()).toMatchObject({ result: { content } });
   });
 
   test("may be nothing but to come back.", async () => {
@@ -170,6 +206,17 @@ describe("What a stateless server needs from its client", () => {
     await stream.next();
     expect(await stream.next()).toMatchObject({ method: "notifications/cancelled" });
     expect(await stream.next()).toMatchObject({ id: 7, error: { data: { boundary: "session" } } });
+  });
+
+  test("is waited for no longer when the key of the call is revoked. [R:bridges.revoked-session]", async () => {
+    const place = await upstreamOf("stateless");
+    const session = await Session.open(place);
+    const { stream } = await session.call();
+    (await place.arrives()).answer(asksFor({ who: elicits }));
+    await stream.next();
+    place.world.revoke(place.key);
+    expect(await stream.next()).toMatchObject({ method: "notifications/cancelled" });
+    expect(await stream.next()).toMatchObject({ id: 7, error: { data: { boundary: "authentication" } } });
   });
 
   test("ends with an error when the gateway stops.", async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
+import { MOST_KEPT } from "../../src/gateway/session.ts";
+import { emptyManifest } from "./harness.ts";
 import { openSession } from "./scripted.ts";
 import { send, upstream, url, user, withoutId, world } from "./sending.ts";
 
@@ -155,6 +157,63 @@ describe("A handshake session", () => {
     expect(world.published.get(id)).toMatchObject({ ended: false, level: "error" });
   });
 
+  test("keeps 64 KiB of subscribed URIs at most, and has room again where it wants fewer. [R:sessions.subscription-bytes]", async () => {
+    const path = "/acme/listening/mcp";
+    world.publish("listening", {
+      address: upstream.address,
+      eras: ["stateless"],
+      manifest: { ...emptyManifest, capabilities: { resources: { subscribe: true } } },
+    });
+    const { key } = world.key({ roles: { listening: "user" } });
+    const headers = { "mcp-session-id": await openSession(`${world.url}${path}`, key) };
+    const ask = async (method: string, n: number) => {
+      const uri = `file:///${n}/`.padEnd(2048, "ü");
+      const { text } = await send({
+        path,
+        key,
+        headers,
+        body: JSON.stringify({ jsonrpc: "2.0", id: n, method: `resources/${method}`, params: { uri } }),
+      });
+      return JSON.parse(text) as { result?: object; error?: { message: string } };
+    };
+    for (let n = 0; n < 16; n++) expect(await ask("subscribe", n)).toMatchObject({ result: {} });
+    expect((await ask("subscribe", 16)).error!.message).toContain("65536 bytes at most. Unsubscribe");
+    expect(await ask("subscribe", 3)).toMatchObject({ result: {} });
+    expect(await ask("unsubscribe", 3)).toMatchObject({ result: {} });
+    expect(await ask("subscribe", 16)).toMatchObject({ result: {} });
+  });
+
+  test("is refused with 429 where its principal has five hundred open ones there of which gateways keep something; DELETE makes room. [R:sessions.most-kept]", async () => {
+    world.publish("kept", { address: upstream.address, eras: ["stateless"] });
+    const path = "/acme/kept/mcp";
+    const { key } = world.key({ roles: { kept: "user", s: "user" } });
+    const open = () => openSession(`${world.url}${path}`, key);
+    const setLevel = (session: string) =>
+      send({
+        path,
+        key,
+        headers: { "mcp-session-id": session },
+        body: '{"jsonrpc":"2.0","id":5,"method":"logging/setLevel","params":{"level":"error"}}',
+      });
+    const before = await open();
+    let session = "";
+    for (let n = 0; n < MOST_KEPT; n++) {
+      session = await open();
+      expect((await setLevel(session)).status).toBe(200);
+    }
+    await expect(open()).rejects.toThrow(/^initialize: 429 .*DELETE.*offing sessions/);
+    // One that began earlier goes on; only nothing more is kept of it.
+    expect((await setLevel(before)).status).toBe(429);
+    expect((await ask(before, key, path)).status).not.toBe(429);
+    expect((await setLevel(session)).status).toBe(200);
+    // Neither another server nor another principal has less room by it.
+    await openSession(url, key);
+    await openSession(`${world.url}${path}`, world.key({ roles: { kept: "user" } }).key);
+    await send({ method: "DELETE", path, key, headers: { "mcp-session-id": session } });
+    await open();
+    expect((await setLevel(before)).status).toBe(200);
+  });
+
   test("answers ping itself, takes notifications with 202, and refuses versions it does not know.", async () => {
     const session = await openSession(url, user);
     const headers = { "mcp-session-id": session };
@@ -173,7 +232,7 @@ describe("A handshake session", () => {
     expect([unknown.status, JSON.parse(unknown.text).error.code]).toEqual([200, -32601]);
   });
 
-  test("is agreed at the newest handshake revision when the client asks for one that does not exist.", async () => {
+  test("is agreed at the newest handshake revision when the client asks for one that does not exist. [R:handshake-client.negotiation]", async () => {
     const answer = await send({
       key: user,
       body: JSON.stringify({

@@ -315,6 +315,25 @@ test("A listener is told of its own tasks by the ids that it knows, and of no ot
   expect(status).toBe(400);
 });
 
+test("A task's id does not multiply what its server says of it. [R:tasks.bounded-error]", async () => {
+  const said = "a".repeat(800_000);
+  const upstream = keep(
+    await ScriptedUpstream.start(({ res, message: { id, method } }) => {
+      const task = { resultType: "task", taskId: "a", status: "working" };
+      const made = method === "tools/call" ? { result: task } : { error: { code: -32000, message: said } };
+      json(res, { jsonrpc: "2.0", id, ...made });
+    }),
+  );
+  const { world, send } = await place();
+  const at = world.publish("short", { address: upstream.address });
+  const as = world.key({ roles: { short: "user" } }).key;
+  const { taskId } = (await send("tools/call", { name: "t" }, { at, as })).result!;
+  const { error } = await send("tasks/get", { taskId }, { at, as });
+  expect(error!.code).toBe(-32000);
+  expect(error!.message).toContain(taskId);
+  expect(error!.message.length).toBeLessThan(2 * said.length);
+});
+
 test("What of tasks belongs to the other revision does not exist. [R:tasks.other-form]", async () => {
   const { server, send, world } = await place();
   for (const method of ["tasks/list", "tasks/result"]) {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { TestGateway } from "./harness.ts";
+import type { ServerRole } from "../../src/policy/permissions.ts";
+import { emptyManifest, TestGateway } from "./harness.ts";
 import { RawStream, standing, until } from "./raw-stream.ts";
 import { keep } from "./scene.ts";
 import { openSession, ScriptedUpstream } from "./scripted.ts";
@@ -40,6 +41,13 @@ describe.each(["stateless", "handshake"] as const)("a real server that is spoken
     expect(client.inbox.told.filter(({ params }) => params?.["uri"] === "note://one").length).toBe(early);
   });
 
+  test("A handshake client that may see but not call lists its tools. [R:guards.notes-judged]", async () => {
+    const viewer = world.key({ roles: { telling: "viewer" } }).key;
+    await using client = await connect(url, viewer, "handshake");
+    expect((await client.client.listTools()).tools.map(({ name }) => name)).toContain("touch");
+    await expect(client.call("touch", { uri: "note://one" })).rejects.toThrow("may see this server");
+  });
+
   test("A subscription outlives the instance that it was made at. [R:hub.subscription-survives]", async () => {
     await using client = await connect(url, key, "handshake");
     for (const uri of ["note://one", "note://two"]) await client.client.subscribeResource({ uri });
@@ -53,7 +61,10 @@ describe.each(["stateless", "handshake"] as const)("a real server that is spoken
 });
 
 /** A handshake upstream that keeps the streams on which it speaks first. */
-async function speaking(given: { replayMs?: number; streamsPerPrincipal?: number } = {}) {
+async function speaking({
+  role = "user",
+  ...limits
+}: { role?: ServerRole; replayMs?: number; streamsPerPrincipal?: number } = {}) {
   const gets: { session: string; say: (message: object) => void; closed: () => boolean }[] = [];
   const posted: { session: string; method: string | undefined }[] = [];
   const upstream = keep(
@@ -72,7 +83,7 @@ async function speaking(given: { replayMs?: number; streamsPerPrincipal?: number
         message.method === "initialize"
           ? {
               protocolVersion: message.params!["protocolVersion"],
-              capabilities: { tools: {}, resources: { subscribe: true }, logging: {} },
+              capabilities: { tools: { listChanged: true }, resources: { subscribe: true }, logging: {} },
               serverInfo: { name: "speaking", version: "1" },
             }
           : {};
@@ -80,9 +91,10 @@ async function speaking(given: { replayMs?: number; streamsPerPrincipal?: number
       res.end(JSON.stringify({ jsonrpc: "2.0", id: message.id, result }));
     }),
   );
-  const world = keep(await TestGateway.start(given));
-  const url = world.publish("s", { address: upstream.address, eras: ["handshake"] });
-  const { key } = world.key({ roles: { s: "user" } });
+  const world = keep(await TestGateway.start(limits));
+  const manifest = { ...emptyManifest, capabilities: { tools: { listChanged: true }, logging: {} } };
+  const url = world.publish("s", { address: upstream.address, manifest, eras: ["handshake"] });
+  const { key, principal } = world.key({ roles: { s: role } });
   const session = await openSession(url, key);
   const stand = async (headers: Record<string, string> = {}) => {
     const { method, headers: own } = standing(session);
@@ -100,7 +112,7 @@ async function speaking(given: { replayMs?: number; streamsPerPrincipal?: number
     });
     return { status: response.status, body: (await response.json()) as { error?: { message: string } } };
   };
-  return { world, upstream, url, key, session, gets, posted, stand, send };
+  return { world, upstream, url, key, principal, session, gets, posted, stand, send };
 }
 
 test("What a server says first in a session reaches the stream of that session, as it said it, requests too. [R:hub.session-first]", async () => {
@@ -196,6 +208,65 @@ test("A standing stream ends when its session expires, and when its key is revok
   world.revoke(key);
   await revoked.until(({ ended }) => ended);
   expect([...expiring.messages, ...revoked.messages]).toEqual([]);
+});
+
+/** What a server says in a session. */
+const said = [
+  { id: "ask-1", method: "roots/list" },
+  { method: methods.updated, params: { uri: "a://b" } },
+  { method: "notifications/message", params: { level: "error", data: "secret" } },
+  { method: methods.tools },
+];
+
+test("Who may see but not call is told of lists that change, and of nothing else that its server says. [R:hub.viewer-lists]", async () => {
+  const { session, gets, posted, stand } = await speaking({ role: "viewer" });
+  const own = posted.find(({ method }) => method === "initialize")!.session;
+  expect(session).toBeDefined();
+  const stream = await stand();
+  await until(() => gets.length === 1);
+  expect(gets[0]!.session).not.toBe(own);
+  for (const message of said) gets[0]!.say(message);
+  const [first] = await stream.first(1);
+  expect(first!.method).toBe(methods.tools);
+});
+
+test("A stream whose caller may not call any more leaves its session at once, and has it again with the right to call. [R:hub.downgrade-leaves]", async () => {
+  const { world, principal, gets, stand } = await speaking();
+  const stream = await stand();
+  await until(() => gets.length === 1);
+  world.grant(principal, "s", "viewer");
+  await until(() => gets[0]!.closed() && gets.length === 2);
+  expect(gets[1]!.session).not.toBe(gets[0]!.session);
+  for (const message of said) gets[1]!.say(message);
+  const [first] = await stream.first(1);
+  expect(first!.method).toBe(methods.tools);
+  world.grant(principal, "s", "user");
+  await until(() => gets[1]!.closed() && gets.length === 3);
+  expect(gets[2]!.session).toBe(gets[0]!.session);
+  gets[2]!.say(said[0]!);
+  expect((await stream.first(2))[1]!.method).toBe("roots/list");
+});
+
+test("A standing stream that is resumed with another key ends with that key, and no longer with the first. [R:hub.resumed-proof]", async () => {
+  const { world, url, key, principal, session, gets, stand } = await speaking();
+  const one = await stand();
+  await until(() => gets.length === 1);
+  gets[0]!.say({ method: methods.tools });
+  await one.first(1);
+  const id = /id: (\S+)\n(?:.*\n)?data: \{/.exec(one.text)![1]!;
+  await one[Symbol.asyncDispose]();
+  await world.record(({ http_method }) => http_method === "GET");
+  const { method, headers } = standing(session);
+  const other = world.another(principal);
+  const two = keep(
+    await RawStream.open(url, other, { method, headers: { ...headers, "last-event-id": id } }),
+  );
+  world.revoke(key);
+  gets[0]!.say({ method: methods.prompts });
+  await two.first(1);
+  expect(two.ended).toBe(false);
+  world.revoke(other);
+  await two.until(({ ended }) => ended);
 });
 
 test("A session may be subscribed to 256 resources, and is told when it wants more. [R:guards.subscriptions-most]", async () => {

@@ -1,11 +1,13 @@
 import { backgroundTasks } from "./tasks.ts";
 import { bridges } from "./bridges.ts";
+import { bridgesBounds } from "./bridges-bounds.ts";
 import { conformance } from "./conformance.ts";
 import { guards } from "./guards.ts";
 import { handshakeClient } from "./handshake-client.ts";
 import { handshakeTransports } from "./handshake-transports.ts";
 import { hub } from "./hub.ts";
 import { hubUpstreams } from "./hub-upstreams.ts";
+import { messages } from "./messages.ts";
 import type { Requirement } from "./requirement.ts";
 import { sessions } from "./sessions.ts";
 import { upstreamEras } from "./eras.ts";
@@ -23,7 +25,9 @@ export const requirements: readonly Requirement[] = [
   ...handshakeTransports,
   ...hub,
   ...hubUpstreams,
+  ...messages,
   ...bridges,
+  ...bridgesBounds,
   ...sessions,
   ...upstreamEras,
   ...virtualSessions,

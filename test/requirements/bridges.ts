@@ -45,17 +45,6 @@ export const bridges: readonly Requirement[] = [
     },
   },
   {
-    id: "bridges.exact-numbers",
-    behaviour: "Translation keeps every digit of a number.",
-    section: "2026-07-28 basic",
-    break: {
-      file: "src/mcp/lossless.ts",
-      from: "if (!isLossy(text)) return JSON.parse(text);",
-      to: 'if (text !== "") return JSON.parse(text);',
-      test: parked,
-    },
-  },
-  {
     id: "bridges.missing-responses",
     behaviour: "What a retry lacks, or has in another form, is asked for again.",
     section: "2026-07-28 basic/patterns/mrtr#error-handling",
@@ -373,6 +362,39 @@ export const bridges: readonly Requirement[] = [
       from: "if (!this.#over && takesEvents(x)) this.#events = new EventStream(x, this.#streams);",
       to: "",
       test: parked,
+    },
+  },
+  {
+    id: "bridges.progress-grows",
+    behaviour: "What a handshake client is told of a call's progress grows over all its rounds.",
+    section: "2025-11-25 basic/utilities/progress#progress-flow",
+    break: {
+      file: "src/gateway/bridge/handshake-call.ts",
+      from: "progress <= this.#progress) return false;",
+      to: "progress <= -Infinity) return false;",
+      test: "test/gateway/server-requests.test.ts",
+    },
+  },
+  {
+    id: "bridges.translated",
+    behaviour: "A handshake server's result is completed for a stateless client, and -32002 becomes -32602.",
+    section: "2026-07-28 changelog",
+    break: {
+      file: "src/mcp/translate.ts",
+      from: '} else if (isObject(error) && error["code"] === codes.resourceNotFound) {',
+      to: "} else if (false && isObject(error)) {",
+      test: "test/mcp/fuzz.test.ts",
+    },
+  },
+  {
+    id: "bridges.schemas-verbatim",
+    behaviour: "Schemas reach a handshake client word by word, with references that nobody followed.",
+    section: "2026-07-28 server/tools",
+    break: {
+      file: "src/mcp/to-handshake.ts",
+      from: "const { resultType: _, ttlMs: __, cacheScope: ___, _meta, ...all } = result;",
+      to: "const { resultType: _, ttlMs: __, cacheScope: ___, tools: ____t, _meta, ...all } = result;",
+      test: "test/gateway/bridge-handshake.test.ts",
     },
   },
 ];

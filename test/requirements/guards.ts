@@ -164,9 +164,32 @@ export const guards: readonly Requirement[] = [
     section: "explicit limits",
     break: {
       file: "src/gateway/hub/subscriptions.ts",
-      from: "if (held.length < SUBSCRIPTIONS_MOST || held.includes(uri)) return;",
-      to: "if (held.length >= 0) return;",
+      from: "if (held.length >= SUBSCRIPTIONS_MOST) throw full(`${SUBSCRIPTIONS_MOST} resources, which is the most`);",
+      to: "",
       test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "guards.notes-judged",
+    behaviour:
+      "Who may see but not call sends what completes its handshake and takes back its requests; every other notification and every response is refused with what would have sufficed.",
+    section: "access: what a message needs",
+    break: {
+      file: "src/mcp/methods.ts",
+      from: 'return method !== undefined && discovering.has(method) ? "discover" : "call";',
+      to: 'return "discover";',
+      test: "test/gateway/refusals.test.ts",
+    },
+  },
+  {
+    id: "guards.answers-judged",
+    behaviour: "An answer to what a call asks its client is taken only from who may call at that time.",
+    section: "access: what a message needs",
+    break: {
+      file: "src/gateway/envelope.ts",
+      from: 'return noteNeeds(message.kind === "response" ? undefined : message.method);',
+      to: 'return message.kind === "response" ? undefined : noteNeeds(message.method);',
+      test: "test/gateway/server-requests.test.ts",
     },
   },
 ];

@@ -116,6 +116,17 @@ export const handshakeClient: readonly Requirement[] = [
     },
   },
   {
+    id: "handshake-client.replay-shared",
+    behaviour: "What is held for one principal is bounded, and pushes out nothing of another's.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/streams.ts",
+      from: "share.bytes > replayPrincipalBytes || ",
+      to: "",
+      test: "test/gateway/replay.test.ts",
+    },
+  },
+  {
     id: "handshake-client.resume-sdk",
     behaviour: "A call of a real client survives the loss of its connection.",
     section: "2025-11-25 basic/transports#resumability-and-redelivery",
@@ -356,6 +367,17 @@ export const handshakeClient: readonly Requirement[] = [
       from: "if (this.#rest.due(x) && this.#counter.between) x.res.write(keepAliveComment);",
       to: "if (this.#rest.due(x)) x.res.write(keepAliveComment);",
       test: "test/gateway/polling.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.negotiation",
+    behaviour: "A client that asks for an unknown revision is answered with the newest of the handshake era.",
+    section: "2025-11-25 basic/lifecycle#version-negotiation",
+    break: {
+      file: "src/gateway/cells/handshake.ts",
+      from: 'const revision = typeof asked === "string" && isHandshakeRevision(asked) ? asked : newestHandshake;',
+      to: 'const revision = typeof asked === "string" ? asked : newestHandshake;',
+      test: "test/gateway/sessions.test.ts",
     },
   },
 ];

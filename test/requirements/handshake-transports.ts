@@ -36,6 +36,17 @@ export const handshakeTransports: readonly Requirement[] = [
     },
   },
   {
+    id: "handshake-client.http-sse-unheard",
+    behaviour: "An HTTP+SSE stream on which its server cannot speak first does not stay.",
+    section: "2024-11-05 basic/transports#http-with-sse",
+    break: {
+      file: "src/gateway/streams/http-sse.ts",
+      from: "if (res === this.#standing) this.#out?.end();",
+      to: "if (res === this.#standing && res.status === 200) this.#out?.end();",
+      test: "test/gateway/http-sse.test.ts",
+    },
+  },
+  {
     id: "handshake-client.http-sse-refused",
     behaviour:
       "A refusal is told on the HTTP+SSE stream under its request's id, or at once where there is none.",
@@ -64,7 +75,7 @@ export const handshakeTransports: readonly Requirement[] = [
     section: "2024-11-05 basic/transports#http-with-sse",
     break: {
       file: "src/gateway/streams/http-sse.ts",
-      from: 'if (handOver(x, this.#services, holder, () => unknown("the holder is gone"))) return;',
+      from: 'if (handOver(turn, this.#services, holder, () => unknown("the holder is gone"))) return;',
       to: "void handOver;",
       test: "test/gateway/holders.test.ts",
     },
@@ -86,8 +97,8 @@ export const handshakeTransports: readonly Requirement[] = [
     section: "2025-03-26 basic/transports#sending-messages-to-the-server",
     break: {
       file: "src/gateway/handler.ts",
-      from: 'if ("request" in envelope) authorize(',
-      to: 'if ("request" in envelope && !x.inner) authorize(',
+      from: "if (needs !== undefined) authorize(",
+      to: "if (needs !== undefined && !x.inner) authorize(",
       test: "test/gateway/batches.test.ts",
     },
   },

@@ -99,8 +99,19 @@ export const hub: readonly Requirement[] = [
     section: "2026-07-28 basic/patterns/subscriptions",
     break: {
       file: "src/gateway/hub/listen-source.ts",
-      from: 'uris: among(uris, agreed["resourceSubscriptions"]),',
-      to: "uris,",
+      from: "return { lists, uris: among(agreed.uris, [...uris]),",
+      to: "return { lists, uris,",
+      test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-held",
+    behaviour: "What comes before the acknowledgement is told after it, as far as it fits a bound.",
+    section: "2026-07-28 basic/patterns/subscriptions",
+    break: {
+      file: "src/gateway/hub/listener.ts",
+      from: "if (characters > WAITING_CHARACTERS) return;",
+      to: "void WAITING_CHARACTERS;",
       test: "test/gateway/listen.test.ts",
     },
   },
@@ -167,8 +178,8 @@ export const hub: readonly Requirement[] = [
     section: "2025-11-25 basic/transports#resumability-and-redelivery",
     break: {
       file: "src/gateway/hub/session-outlet.ts",
-      from: "return this.#stream.send(json, matters);",
-      to: "return this.#stream.connected && this.#stream.send(json, matters);",
+      from: "return this.stream.send(json, matters);",
+      to: "return this.stream.connected && this.stream.send(json, matters);",
       test: "test/gateway/updates.test.ts",
     },
   },
@@ -272,6 +283,40 @@ export const hub: readonly Requirement[] = [
       from: "if (now - out.wroteAt >= this.limits.keepAliveMs) out.comment();",
       to: "void out;",
       test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.viewer-lists",
+    behaviour:
+      "A session's stream whose caller may see but not call tells changes of lists and nothing else that the server says.",
+    section: "standing streams: who is told what",
+    break: {
+      file: "src/gateway/hub/sources.ts",
+      from: "return reads ? session : undefined;",
+      to: "return session;",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.downgrade-leaves",
+    behaviour: "A stream leaves its session at its upstream as soon as its caller may not call any more.",
+    section: "standing streams: who is told what",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "listener.reads = mayRead(endpoint, principal);",
+      to: "listener.reads ||= mayRead(endpoint, principal);",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "hub.resumed-proof",
+    behaviour: "A standing stream that is resumed stands as long as the key it was resumed with.",
+    section: "standing streams: the end of a session",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "services.hub.resumed(turn, session, stream);",
+      to: "void turn;",
+      test: "test/gateway/updates.test.ts",
     },
   },
 ];

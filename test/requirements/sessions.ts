@@ -89,7 +89,7 @@ export const sessions: readonly Requirement[] = [
     section: "2025-11-25 server/utilities/logging#setting-log-level",
     break: {
       file: "src/gateway/session.ts",
-      from: "await this.#sessions.publish(this.#row(endpoint, session), { level });",
+      from: "await this.#keep(endpoint, session, { level });",
       to: "",
       test: "test/gateway/sessions.test.ts",
     },
@@ -102,6 +102,85 @@ export const sessions: readonly Requirement[] = [
       file: "src/domain/changes/follow.ts",
       from: 'eb("ended_at", "is not", null),',
       to: "",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.end-forgets",
+    behaviour: "Of a session that has ended, only that it has is kept.",
+    section: "explicit limits",
+    break: {
+      file: "src/domain/sessions/publish.ts",
+      from: "...(news.ended === undefined ? {} : { log_level: null, upstream: null, subscriptions: null }),",
+      to: "",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.end-last",
+    behaviour: "Nothing is published of a session any more once it has ended.",
+    section: "explicit limits",
+    break: {
+      file: "src/domain/sessions/publish.ts",
+      from: '.where("sessions.ended_at", "is", null),',
+      to: ",",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.end-upstream",
+    behaviour: "The end of a session is told to the upstream session that took the place of a lost one.",
+    section: handshake,
+    break: {
+      file: "src/gateway/conversation.ts",
+      from: "this.#handshake.end(turn, spoken);",
+      to: "this.#handshake.end(turn, this.#services.upstreamSessions.spokenIn(turn, session));",
+      test: "test/gateway/external.test.ts",
+    },
+  },
+  {
+    id: "sessions.subscription-bytes",
+    behaviour: "The URIs that a session is subscribed to have 64 KiB at most in all.",
+    section: "explicit limits",
+    break: {
+      file: "src/gateway/hub/subscriptions.ts",
+      from: "if (bytesOf(held) + Buffer.byteLength(uri) > SUBSCRIPTION_BYTES) {",
+      to: "if (bytesOf(held) < 0) {",
+      test: "test/gateway/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.subscriptions-at-once",
+    behaviour: "Subscriptions that come at a time take together no more than a session's room.",
+    section: "explicit limits",
+    break: {
+      file: "src/domain/sessions/publish.ts",
+      from: "case when ${bytes} > ${SUBSCRIPTION_BYTES}",
+      to: "case when ${bytes} > ${SUBSCRIPTION_BYTES} * 100",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.most-kept",
+    behaviour:
+      "A principal has 500 open sessions at a server of which gateways keep something; beyond, initialize is refused.",
+    section: "explicit limits",
+    break: {
+      file: "src/gateway/conversation.ts",
+      from: "this.#services.book.admit(turn);",
+      to: "",
+      test: "test/gateway/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.kept-counted",
+    behaviour:
+      "A session of which something is published counts as its principal's until it ends or expires.",
+    section: "explicit limits",
+    break: {
+      file: "src/domain/changes/compile.ts",
+      from: 'holder: row.kind === "handshake" ? { server, principal } : undefined,',
+      to: "holder: undefined,",
       test: system,
     },
   },

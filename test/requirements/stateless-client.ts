@@ -151,4 +151,26 @@ export const statelessClient: readonly Requirement[] = [
       test: "test/gateway/state-outlives.test.ts",
     },
   },
+  {
+    id: "stateless-client.large-question",
+    behaviour: "A question of the server reaches its client sealed, however large it is.",
+    section: mrtr,
+    break: {
+      file: "src/gateway/cells/stateless.ts",
+      from: "canBeAsked(request) ? messageBytes : LOOKED_INTO_BYTES",
+      to: "LOOKED_INTO_BYTES",
+      test: "test/gateway/request-state.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.name-encoded",
+    behaviour: "A name in Mcp-Name is decoded from Base64 before it is compared.",
+    section: `${transport}#value-encoding`,
+    break: {
+      file: "src/mcp/stateless.ts",
+      from: 'header !== "mcp-name" ? given : headerText(given)',
+      to: "true ? given : headerText(given)",
+      test: "test/gateway/refusals.test.ts",
+    },
+  },
 ];

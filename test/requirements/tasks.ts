@@ -4,11 +4,13 @@ const extension = "ext-tasks 2026-07-28 tasks";
 const design = "design.md §5 What holds state";
 const face = "test/gateway/tasks.test.ts";
 const runner = "test/runner/valkey.test.ts";
+const store = "test/store/valkey.test.ts";
 const hosted = "test/system/tasks.test.ts";
 const tasks = "src/gateway/tasks/tasks.ts";
 const ids = "src/gateway/tasks/ids.ts";
 const valkey = "src/store/valkey/valkey.ts";
 const child = "src/store/valkey/child.ts";
+const rights = "src/store/valkey/rights.ts";
 
 /** Background tasks, and where hosted code keeps what outlives its instance. */
 export const backgroundTasks: readonly Requirement[] = [
@@ -168,10 +170,49 @@ export const backgroundTasks: readonly Requirement[] = [
     },
   },
   {
+    id: "tasks.bounded-error",
+    behaviour: "What a server says of a task is bounded, however often it names the task.",
+    section: "design.md §9 Invariants",
+    break: {
+      file: tasks,
+      from: "text.slice(0, ERROR_CHARACTERS).replaceAll(claims.task, id);",
+      to: "text.slice(0, ERROR_CHARACTERS && undefined).replaceAll(claims.task, id);",
+      test: face,
+    },
+  },
+  {
     id: "tasks.own-keys",
     behaviour: "A server's user reaches the server's own keys and channels, and no others, not even by name.",
     section: design,
-    break: { file: valkey, from: '  "-scan",', to: "", test: runner },
+    break: { file: rights, from: '  "-scan",', to: "", test: store },
+  },
+  {
+    id: "tasks.nothing-of-others",
+    behaviour: "A server's user can neither stop Valkey in the script debugger nor be told of others' keys.",
+    section: design,
+    break: { file: rights, from: '  "-client",', to: "", test: store },
+  },
+  {
+    id: "tasks.connections",
+    behaviour: "The connections of one server are bounded, over all its instances.",
+    section: design,
+    break: {
+      file: valkey,
+      from: "    if (count >= SERVER_CONNECTIONS) {",
+      to: "    if (count < 0) {",
+      test: store,
+    },
+  },
+  {
+    id: "tasks.silent",
+    behaviour: "A private Valkey that runs and answers nothing is ended and started again, with what it had.",
+    section: design,
+    break: {
+      file: "src/store/valkey/scripts.ts",
+      from: '    if (quiet === true) restart("it did not answer");',
+      to: "",
+      test: store,
+    },
   },
   {
     id: "tasks.endless-script",
@@ -181,20 +222,20 @@ export const backgroundTasks: readonly Requirement[] = [
       file: "src/store/valkey/scripts.ts",
       from: '      await command("PING");',
       to: "",
-      test: runner,
+      test: store,
     },
   },
   {
     id: "tasks.started-when-needed",
     behaviour: "A private Valkey is started by the first connection, on a socket of mode 0600.",
     section: design,
-    break: { file: child, from: '    "unixsocketperm 600",', to: '    "unixsocketperm 666",', test: runner },
+    break: { file: child, from: '    "unixsocketperm 600",', to: '    "unixsocketperm 666",', test: store },
   },
   {
     id: "tasks.survives-kill",
     behaviour: "What Valkey acknowledged is there after it was killed, and it is started again.",
     section: design,
-    break: { file: child, from: '    "appendonly yes",', to: '    "appendonly no",', test: runner },
+    break: { file: child, from: '    "appendonly yes",', to: '    "appendonly no",', test: store },
   },
   {
     id: "tasks.dies-with-parent",
@@ -204,7 +245,7 @@ export const backgroundTasks: readonly Requirement[] = [
       file: child,
       from: '        "--pdeathsig=KILL",',
       to: "",
-      test: runner,
+      test: store,
     },
   },
   {
@@ -213,8 +254,19 @@ export const backgroundTasks: readonly Requirement[] = [
     section: design,
     break: {
       file: "src/runner/valkey.ts",
-      from: "await (adopted ??= valkeys.adopt(target));",
+      from: "      await adopt();",
       to: "",
+      test: runner,
+    },
+  },
+  {
+    id: "tasks.adopted-once",
+    behaviour: "What a former instance had begun is given back once, before the next one connects.",
+    section: design,
+    break: {
+      file: "src/runner/valkey.ts",
+      from: "      failing = true;",
+      to: "      failing = true; adopted = undefined;",
       test: runner,
     },
   },
@@ -259,7 +311,7 @@ export const backgroundTasks: readonly Requirement[] = [
       file: valkey,
       from: "    return url === undefined ? (await started()).connect() : signIn(url);",
       to: "    return (await started()).connect();",
-      test: runner,
+      test: store,
     },
   },
   {

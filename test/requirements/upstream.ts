@@ -276,4 +276,26 @@ export const upstream: readonly Requirement[] = [
       test: "test/system/register-workers.test.ts",
     },
   },
+  {
+    id: "upstream.undialled",
+    behaviour: "A request whose server cannot be dialled at all is answered, and leaves its record.",
+    section: "Servers that run elsewhere: what is recorded",
+    break: {
+      file: "src/gateway/forward.ts",
+      from: "      return this.#stop(unstarted(error));",
+      to: "      throw error;",
+      test: "test/gateway/deep-answers.test.ts",
+    },
+  },
+  {
+    id: "upstream.held-stream",
+    behaviour: "The stream of a session that the gateway holds elsewhere ends with it: idle, lost or closed.",
+    section: "design.md §9 Invariants, 10",
+    break: {
+      file: "src/gateway/held-sessions.ts",
+      from: "    held.life.abort();",
+      to: "",
+      test: "test/gateway/held-sessions.test.ts",
+    },
+  },
 ];

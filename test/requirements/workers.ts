@@ -218,6 +218,18 @@ export const workers: readonly Requirement[] = [
     },
   },
   {
+    id: "workers.holder-hangs",
+    behaviour:
+      "A holder that hangs keeps a request no longer than that may take; only standing streams have no limit.",
+    section: `${several}: hand-over`,
+    break: {
+      file: "src/gateway/hand-over.ts",
+      from: "    this.#x.begin(this, this.#x.elapsed() + this.#limitMs);",
+      to: "    this.#x.begin(this, Infinity);",
+      test: handOver,
+    },
+  },
+  {
     id: "workers.holder-gone-streaming",
     behaviour: "A client whose stream comes from a process that dies is told so on the stream.",
     section: `${several}: hand-over`,

@@ -25,6 +25,8 @@ export class SdkServer implements AsyncDisposable {
   readonly seen: Seen[] = [];
   /** How often the tool `bump` ran. */
   bumps = 0;
+  /** Streams open here on which it may speak first. */
+  streams = 0;
   /** How the next requests are answered, in the SDK's place; undefined: they are not. */
   instead:
     | ((seen: Seen) => { status: number; body?: string; headers?: Record<string, string> } | undefined)
@@ -87,6 +89,10 @@ export class SdkServer implements AsyncDisposable {
     if (instead !== undefined) {
       res.writeHead(instead.status, { "content-type": "application/json", ...instead.headers });
       return void res.end(instead.body ?? "");
+    }
+    if (req.method === "GET") {
+      this.streams++;
+      res.once("close", () => this.streams--);
     }
     const given = req.headers["mcp-session-id"];
     let transport = typeof given === "string" ? this.#transports.get(given) : undefined;

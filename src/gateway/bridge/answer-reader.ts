@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { SseReader, SseTooLarge } from "../../lib/sse.ts";
-import { isObject, type JsonObject } from "../../mcp/envelope.ts";
-import { parseLossless } from "../../mcp/lossless.ts";
+import type { JsonObject } from "../../mcp/envelope.ts";
 import { Refusal } from "../refusal.ts";
 import { formOf } from "../relay.ts";
+import { noMessage, upstreamMessage } from "../upstream-message.ts";
 
 /** Reads an upstream's answer as messages, whether it is JSON or events; each of at most `limit` bytes. */
 export class AnswerReader {
@@ -65,9 +65,9 @@ export class AnswerReader {
   #read(text: string): void {
     // An event with an id and empty data only primes a client to resume (2025-11-25, basic/transports).
     if (this.#refusal !== undefined || text === "") return;
-    const message = messageOf(text);
+    const message = upstreamMessage(text);
     if (message !== undefined) return this.#heard(message);
-    this.#refusal = new Refusal("upstream", 502, "The server's answer is not a JSON-RPC message.");
+    this.#refusal = noMessage();
   }
 
   #tooLarge(): Refusal {
@@ -76,14 +76,5 @@ export class AnswerReader {
       502,
       `The server's answer holds a message of more than ${this.#limit} bytes, which cannot be translated for this client.`,
     );
-  }
-}
-
-function messageOf(text: string): JsonObject | undefined {
-  try {
-    const value = parseLossless(text);
-    return isObject(value) && value["jsonrpc"] === "2.0" ? value : undefined;
-  } catch {
-    return;
   }
 }

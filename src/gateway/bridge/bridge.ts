@@ -27,6 +27,5 @@ export class Bridge {
   async close(): Promise<void> {
     this.questions.close();
     await Promise.race([this.parked.close(), setTimeout(CLOSE_MS, undefined, { ref: false })]);
-    this.ears.close();
   }
 }

@@ -2,6 +2,7 @@ import { randomText } from "../../lib/ids.ts";
 import { type ClientRequest, isClientRequest, lacking } from "../../mcp/client-requests.ts";
 import { isObject, type JsonObject, type RequestId } from "../../mcp/envelope.ts";
 import { codes } from "../../mcp/errors.ts";
+import { Access } from "../access.ts";
 import type { Asked, Envelope } from "../envelope.ts";
 import type { Held } from "../leases.ts";
 import { Refusal } from "../refusal.ts";
@@ -16,7 +17,7 @@ import type { Waiting } from "./parked.ts";
 import { SessionCall } from "./session-call.ts";
 import type { Speaking } from "./speaking.ts";
 import { Present } from "./present.ts";
-import { unkept, untold, usedTwice, withoutResponse } from "./refusals.ts";
+import { unkept, untold, unwritten, usedTwice, withoutResponse } from "./refusals.ts";
 import type { AnswerOwner } from "./stateless-answer.ts";
 import type { Swept } from "./sweeper.ts";
 
@@ -42,12 +43,15 @@ const GATHER_MS = 30;
 export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
   readonly id = randomText(26);
   readonly owner: string;
+  readonly organization: string;
   readonly #bridge: Bridge;
   readonly #first: Turn;
   readonly #method: string;
   readonly #capabilities: JsonObject;
   readonly #upstream: SessionCall;
   #present: Present | undefined;
+  /** Of the newest request that came for it. */
+  #access: Access | undefined;
   readonly #questions = new OpenQuestions();
   #rounds = 0;
   /** Monotonic milliseconds at which what was asked is put to the client; Infinity: nothing is to be. */
@@ -65,7 +69,8 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     this.#upstream = new SessionCall(bridge, turn, bridged, this);
     const { x, endpoint, principal } = turn;
     const who = principal.kind === "anonymous" ? `anonymous ${x.record.ip}` : principalId(principal);
-    this.owner = `${endpoint.organization.id} ${who}`;
+    this.organization = endpoint.organization.id;
+    this.owner = `${this.organization} ${who}`;
   }
 
   /** Puts the client's request to work. */
@@ -102,6 +107,8 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
   }
 
   sweep(now: number): void {
+    const lost = this.#access?.lost(now);
+    if (lost !== undefined) return this.#revoke(lost);
     if (now >= this.#gatheredAt) this.#ask();
     if (now >= this.#expiresAt) void this.cancel("Nobody answered what the server asked.");
   }
@@ -136,8 +143,17 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     this.#upstream.resume();
   }
 
+  #revoke(refusal: Refusal): void {
+    const present = this.#present;
+    this.#present = undefined;
+    void this.cancel("Its caller may not call the server any more.");
+    present?.answer.fail(refusal);
+  }
+
   #attend(turn: Turn, envelope: Stateless): void {
-    this.#present = new Present(turn, envelope, this.#bridge.services.streams, this);
+    const { services } = this.#bridge;
+    this.#access = new Access(services, turn, envelope.request.known.needs);
+    this.#present = new Present(turn, envelope, services.streams, this);
     if (turn.x.clientGone) this.#present.answer.leave();
   }
 
@@ -209,9 +225,14 @@ export class BridgedCall implements Hearer, AnswerOwner, Waiting, Swept {
     const { request, answer } = this.#present!;
     this.#present = undefined;
     this.#end();
-    const made = outcome instanceof Refusal ? outcome : outcomeFor(this.#told(request), outcome);
-    if (made instanceof Refusal) answer.fail(made);
-    else answer.respond(made);
+    try {
+      const made = outcome instanceof Refusal ? outcome : outcomeFor(this.#told(request), outcome);
+      if (made instanceof Refusal) answer.fail(made);
+      else answer.respond(made);
+    } catch (error) {
+      // Nobody else could end it any more.
+      answer.fail(unwritten(error));
+    }
   }
 
   #told({ id }: Asked): Told {

@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import { codes } from "../../mcp/errors.ts";
 import type { HeldSession } from "../held-sessions.ts";
-import { Link, type LinkEnd, type Standing } from "../hub/link.ts";
+import { hasRoom, Link, type LinkEnd, type Standing } from "../hub/link.ts";
 import type { Held } from "../leases.ts";
 
 /** A call in a session that others may share. */
@@ -98,25 +98,29 @@ class Ear implements LinkEnd {
   }
 }
 
-/** One ear for each session in which somebody could be asked; it stays as long as its session does. */
+/** One ear for each session in which somebody could be asked; it ends with its session, whatever the server does. */
 export class Ears {
   readonly #ears = new WeakMap<HeldSession, Ear>();
-  readonly #open = new Set<Ear>();
 
-  /** Resolves when the session is listened to, or cannot be. What is answered ends it for this call. */
+  /**
+   * Resolves when the session is listened to, or cannot be: it is over, or its
+   * server has too many streams. What is answered ends it for this call.
+   */
   async join(held: HeldSession, session: () => EarSession, member: EarMember): Promise<() => void> {
-    let ear = this.#ears.get(held);
-    if (ear === undefined || ear.spent) {
-      for (const each of this.#open) if (each.over) this.#open.delete(each);
-      this.#ears.set(held, (ear = new Ear(session())));
-      this.#open.add(ear);
-    }
-    await ear.join(member);
-    return () => ear.leave(member);
+    const ear = this.#earOf(held, session);
+    await ear?.join(member);
+    return () => ear?.leave(member);
   }
 
-  close(): void {
-    for (const ear of this.#open) ear.close();
-    this.#open.clear();
+  #earOf(held: HeldSession, session: () => EarSession): Ear | undefined {
+    const present = this.#ears.get(held);
+    if (present?.spent === false) return present;
+    const given = session();
+    const { signal } = held.life;
+    if (signal.aborted || !hasRoom(given.held)) return;
+    if (present === undefined) signal.addEventListener("abort", () => this.#ears.get(held)?.close());
+    const ear = new Ear(given);
+    this.#ears.set(held, ear);
+    return ear;
   }
 }

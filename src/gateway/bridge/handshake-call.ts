@@ -9,6 +9,7 @@ import {
   withEnvelope,
 } from "../../mcp/to-handshake.ts";
 import { keepLogs, type Rewrite } from "../../mcp/translate.ts";
+import { Access } from "../access.ts";
 import type { Asked } from "../envelope.ts";
 import type { Flow } from "../exchange.ts";
 import type { Held } from "../leases.ts";
@@ -19,7 +20,7 @@ import { traced } from "../trace.ts";
 import type { Turn } from "../turn.ts";
 import type { Bridge } from "./bridge.ts";
 import { answerFrom, requestsOf } from "./input.ts";
-import { withoutResponse } from "./refusals.ts";
+import { unwritten, withoutResponse } from "./refusals.ts";
 import { type Hearer, UpstreamCall } from "./call.ts";
 import type { Asker } from "./questions.ts";
 import type { Swept } from "./sweeper.ts";
@@ -55,11 +56,13 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
   readonly #declared: JsonObject;
   readonly #byLevel: Rewrite;
   readonly #reply: Reply;
+  readonly #access: Access;
   readonly #since: number;
   #call: UpstreamCall | undefined;
   /** Milliseconds of the request window that earlier rounds took. */
   #usedMs = 0;
   #rounds = 0;
+  #progress = -Infinity;
   /** Our requests that the client has not answered: id → what was asked under which key. */
   readonly #open = new Map<string, { readonly key: string; readonly method: string }>();
   #responses: Record<string, unknown> = {};
@@ -81,6 +84,7 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
     this.#params = withEnvelope(carried.params, session.claims, this.#declared, carried.level);
     this.#byLevel = keepLogs(carried.level ?? "none");
     this.#since = x.elapsed();
+    this.#access = new Access(bridge.services, turn, request.known.needs);
     this.#reply = openReply(x, session, bridge.services);
     x.begin(this, Infinity);
     x.upstreamBegins();
@@ -119,6 +123,11 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
   sweep(now: number): void {
     // Wherever it was ended, every process learns of it.
     if (this.#bridge.services.book.isOver(this.#session)) return this.cancel("The session has ended.");
+    const lost = this.#access.lost(now);
+    if (lost !== undefined) {
+      this.#call?.abort("Its caller may not call the server any more.");
+      return this.#fail(lost);
+    }
     if (now >= this.#againAt) this.#again();
     if (now >= this.#expiresAt) {
       const minutes = this.#bridge.services.limits.personMs / 60_000;
@@ -154,9 +163,21 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
     } else if (method === "notifications/progress") {
       const token = metaOf(this.#request.params)?.["progressToken"];
       const { params } = message;
-      if (token !== undefined && isObject(params) && params["progressToken"] === token)
+      if (
+        token !== undefined &&
+        isObject(params) &&
+        params["progressToken"] === token &&
+        this.#goesOn(params)
+      )
         this.#reply.send(message);
     } else this.#bridge.services.hub.heard(this.#turn, message);
+  }
+
+  /** Each round begins anew, but to the client it is one request, whose progress only grows (2025-11-25, basic/utilities/progress). */
+  #goesOn({ progress }: JsonObject): boolean {
+    if (typeof progress !== "number" || progress <= this.#progress) return false;
+    this.#progress = progress;
+    return true;
   }
 
   ended(): void {
@@ -249,8 +270,14 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
   #respond(message: JsonObject): void {
     if (this.#over) return;
     this.#end();
-    this.#reply.respond(message);
-    this.#settled();
+    try {
+      this.#reply.respond(message);
+    } catch (error) {
+      // Nobody else could end it any more.
+      this.#reply.fail(unwritten(error));
+    } finally {
+      this.#settled();
+    }
   }
 
   #fail(refusal: Refusal): void {

@@ -3,23 +3,34 @@ import { Refusal } from "../refusal.ts";
 /** A call that waits for its client to come back. */
 export interface Waiting {
   readonly id: string;
-  /** Whose it is: the bound counts by this. */
+  /** Whose it is, and of which organization: each has a share of the room. */
   readonly owner: string;
+  readonly organization: string;
   /** Ends it; resolves once the upstream was told. Never rejects. */
   cancel(reason: string): Promise<void>;
 }
 
+/** What some calls hold, or may. `bytes`: of what was asked, and of responses that came while their clients were away. */
+interface Room {
+  calls: number;
+  bytes: number;
+}
+
+const MIB = 1024 * 1024;
 const PER_OWNER = 32;
-const IN_ALL = 2_000;
-/** Bytes of what was asked, and of responses that came while their clients were away. */
-const KEPT_BYTES = 64 * 1024 * 1024;
+const perOwner: Room = { calls: PER_OWNER, bytes: 8 * MIB };
+const perOrganization: Room = { calls: 500, bytes: 16 * MIB };
+const inAll: Room = { calls: 2_000, bytes: 64 * MIB };
+
+/** Bytes of a response at most that comes while its client is away. */
+const RESPONSE_BYTES = MIB;
 
 /** The calls that this process holds for stateless clients which were asked something. */
 export class Parked {
   readonly #calls = new Map<string, Waiting>();
-  readonly #counts = new Map<string, number>();
+  /** What is held: by each owner, by each organization, and in all. */
+  readonly #rooms = new Map<string, Room>();
   readonly #kept = new Map<Waiting, number>();
-  #bytes = 0;
 
   get size(): number {
     return this.#calls.size;
@@ -31,38 +42,69 @@ export class Parked {
 
   /** `bytes`: of what it holds. A refusal where there are too many, or where they hold too much. */
   add(call: Waiting, bytes: number): Refusal | undefined {
-    if (!this.keep(call, bytes)) return tooMany("too much is waiting for an answer already");
-    if (this.#calls.has(call.id)) return;
-    const count = this.#counts.get(call.owner) ?? 0;
-    if (count >= PER_OWNER) return tooMany(`${count} of your calls wait for an answer already`);
-    if (this.#calls.size >= IN_ALL) return tooMany("too many calls wait for an answer already");
+    const calls = this.#calls.has(call.id) ? 0 : 1;
+    const full = this.#full(call, calls, bytes - this.#bytesOf(call));
+    if (full !== undefined) return full;
+    this.#take(call, calls, bytes);
     this.#calls.set(call.id, call);
-    this.#counts.set(call.owner, count + 1);
     return;
   }
 
   remove(call: Waiting): void {
-    this.keep(call, 0);
-    if (!this.#calls.delete(call.id)) return;
-    const count = this.#counts.get(call.owner)! - 1;
-    if (count === 0) this.#counts.delete(call.owner);
-    else this.#counts.set(call.owner, count);
+    this.#take(call, this.#calls.delete(call.id) ? -1 : 0, 0);
   }
 
-  /** Takes room for what a call holds now, in place of what it held. False: there is none. */
+  /** Takes room for the response to a call, in place of what was asked. False: there is none, and it keeps nothing. */
   keep(call: Waiting, bytes: number): boolean {
-    const total = this.#bytes - (this.#kept.get(call) ?? 0) + bytes;
-    if (total > KEPT_BYTES) return false;
-    this.#bytes = total;
-    if (bytes > 0) this.#kept.set(call, bytes);
-    else this.#kept.delete(call);
-    return true;
+    const fits = bytes <= RESPONSE_BYTES && this.#full(call, 0, bytes - this.#bytesOf(call)) === undefined;
+    this.#take(call, 0, fits ? bytes : 0);
+    return fits;
   }
 
   /** Ends all of them; resolves once their upstreams were told. */
   async close(): Promise<void> {
     await Promise.all([...this.#calls.values()].map((call) => call.cancel("The gateway is closing.")));
   }
+
+  #bytesOf(call: Waiting): number {
+    return this.#kept.get(call) ?? 0;
+  }
+
+  #full(call: Waiting, calls: number, bytes: number): Refusal | undefined {
+    for (const [name, most, whose] of sharesOf(call)) {
+      const held = this.#rooms.get(name) ?? { calls: 0, bytes: 0 };
+      if (calls > 0 && held.calls + calls > most.calls) {
+        return tooMany(`${held.calls} calls ${whose} wait for an answer already`);
+      }
+      if (bytes > 0 && held.bytes + bytes > most.bytes) {
+        return tooMany(`calls ${whose} hold too much already`);
+      }
+    }
+    return;
+  }
+
+  /** `calls`: more or fewer than before; `bytes`: that the call holds from now on. */
+  #take(call: Waiting, calls: number, bytes: number): void {
+    const more = bytes - this.#bytesOf(call);
+    if (bytes > 0) this.#kept.set(call, bytes);
+    else this.#kept.delete(call);
+    for (const [name] of sharesOf(call)) {
+      const held = this.#rooms.get(name) ?? { calls: 0, bytes: 0 };
+      held.calls += calls;
+      held.bytes += more;
+      if (held.calls === 0 && held.bytes === 0) this.#rooms.delete(name);
+      else this.#rooms.set(name, held);
+    }
+  }
+}
+
+/** In what a call takes part, how much may be held there, and whose that is. */
+function sharesOf({ owner, organization }: Waiting): (readonly [string, Room, string])[] {
+  return [
+    [`owner ${owner}`, perOwner, "of yours"],
+    [`organization ${organization}`, perOrganization, "of your organization"],
+    ["", inAll, "of all callers"],
+  ];
 }
 
 function tooMany(what: string): Refusal {

@@ -56,6 +56,13 @@ export function withoutResponse(): Refusal {
   });
 }
 
+/** A response that could not be written for its client. */
+export function unwritten(error: unknown): Refusal {
+  const because = error instanceof Error ? error.message : String(error);
+  const message = "The server's answer cannot be passed on to this client. The call may have taken effect.";
+  return new Refusal("upstream", 502, message, { because });
+}
+
 /** A state that came a second time. */
 export function usedTwice(): Refusal {
   return new Refusal(
@@ -71,7 +78,7 @@ export function unkept(): Refusal {
   return new Refusal(
     "limit",
     503,
-    "The response came while nobody was there to take it, and there was no room to keep it. The call may have taken effect.",
+    "The response came while nobody was there to take it, and there was no room to keep it: that is 1 MiB for one call, and 8 MiB for all of yours. The call may have taken effect.",
   );
 }
 

@@ -81,7 +81,8 @@ export class HandshakeOnStatelessCell {
     return here || x.handedOver;
   }
 
-  #answered({ x, endpoint }: Turn, session: OpenSession, message: Note & { kind: "response" }): boolean {
+  #answered(turn: Turn, session: OpenSession, message: Note & { kind: "response" }): boolean {
+    const { x, endpoint } = turn;
     const holder = holderOf(message.id);
     if (holder === undefined) {
       if (endpoint.eras.includes("handshake")) return false;
@@ -89,7 +90,7 @@ export class HandshakeOnStatelessCell {
     }
     const { services, questions } = this.#bridge;
     if (holder !== services.peers.self) {
-      if (!handOver(x, services, holder, nobodyWaits)) throw nobodyWaits();
+      if (!handOver(turn, services, holder, nobodyWaits)) throw nobodyWaits();
       return true;
     }
     if (!questions.answer(session.claims.sid, String(message.id), message.body)) throw nobodyWaits();

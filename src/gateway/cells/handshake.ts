@@ -84,8 +84,7 @@ export class HandshakeCell {
   }
 
   /** Tells the upstream that the session is over; an instance that does not run has nothing to end, and none is started. */
-  end(turn: Turn, session: OpenSession): void {
-    const spoken = this.#services.upstreamSessions.spokenIn(turn, session);
+  end(turn: Turn, spoken: Spoken): void {
     if (spoken.session === undefined) return;
     const headers = this.#headers(turn, spoken);
     void this.#services.leases.tell(turn.endpoint.upstream, "DELETE", headers);

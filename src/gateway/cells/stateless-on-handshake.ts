@@ -61,7 +61,7 @@ export class StatelessOnHandshakeCell {
     if (state.kind !== "parked") throw over("the server speaks another era now");
     const { services, parked } = this.#bridge;
     if (state.holder !== services.peers.self) {
-      if (!handOver(turn.x, services, state.holder, () => over("the holder is gone"))) {
+      if (!handOver(turn, services, state.holder, () => over("the holder is gone"))) {
         throw over("the holder is gone");
       }
       return;

@@ -6,32 +6,37 @@ import type { Exchange } from "../exchange.ts";
 import type { Sink } from "../forward.ts";
 import type { Refusal } from "../refusal.ts";
 import { formOf, noteMessage, Relay } from "../relay.ts";
+import { upstreamMessage } from "../upstream-message.ts";
 
-/** Answers of this size at most are looked into; what asks for input or names a task is far smaller. */
-const LOOKED_INTO_BYTES = 64 * 1024;
+/** What asks for input or names a task is not larger, where its client cannot be asked for anything. */
+export const LOOKED_INTO_BYTES = 64 * 1024;
 
 const MARKS = ['"input_required"', '"task"'].map((mark) => Buffer.from(mark));
 
 /**
  * Passes an answer of a stateless upstream unread, save for what holds a state
  * or a name that only means something here: `change` makes of such a result
- * what the client gets. What escapes a look (larger, or spelled in another way)
- * holds nothing that a client could come back with.
+ * what the client gets. Looked into are answers of `mostBytes`; what escapes a
+ * look is of no use to its client, whose retry is refused.
  */
 export class StatelessRelay implements Sink {
   readonly #x: Exchange;
   readonly #change: (response: JsonObject) => JsonObject;
   readonly #relay: Relay;
+  readonly #mostBytes: number;
   #form: "json" | "events" | "empty" = "empty";
   #status = 0;
   #headers: IncomingHttpHeaders = {};
   #length = -1;
-  #held: Buffer | undefined;
+  /** What came of an answer, or of an event, that is not whole yet. */
+  #held: Buffer[] = [];
+  #size = 0;
   /** Passing by what need not be looked into, or is too large for it. */
   #passing = false;
 
-  constructor(x: Exchange, change: (response: JsonObject) => JsonObject) {
+  constructor(x: Exchange, mostBytes: number, change: (response: JsonObject) => JsonObject) {
     this.#x = x;
+    this.#mostBytes = mostBytes;
     this.#change = change;
     this.#relay = new Relay(x);
   }
@@ -52,19 +57,14 @@ export class StatelessRelay implements Sink {
   data(chunk: Buffer): boolean | Refusal {
     if (this.#form === "events") return this.#events(chunk);
     if (this.#form !== "json" || this.#passing) return this.#relay.data(chunk);
-    const bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
-    const whole = bytes.length === this.#length;
-    if (bytes.length <= LOOKED_INTO_BYTES && (!whole || marked(bytes))) {
-      this.#held = bytes;
-      return true;
-    }
+    this.#hold(chunk);
+    if (this.#size <= this.#mostBytes && (this.#size !== this.#length || marked(this.#whole()))) return true;
     this.#passing = true;
-    this.#held = undefined;
-    return this.#relay.start(this.#status, this.#headers) ?? this.#relay.data(bytes);
+    return this.#relay.start(this.#status, this.#headers) ?? this.#relay.data(this.#take());
   }
 
   end(): Refusal | undefined {
-    const held = this.#held;
+    const held = this.#size === 0 ? undefined : this.#take();
     if (this.#form === "json" && !this.#passing) {
       const made = held !== undefined && marked(held) ? this.#made(held.toString()) : undefined;
       if (made !== undefined) {
@@ -78,10 +78,6 @@ export class StatelessRelay implements Sink {
     return this.#relay.end();
   }
 
-  fail(refusal: Refusal): void {
-    this.#relay.fail(refusal);
-  }
-
   tick(): void {
     this.#relay.tick();
   }
@@ -90,18 +86,42 @@ export class StatelessRelay implements Sink {
     return this.#relay.isAnswered();
   }
 
+  fail(refusal: Refusal): void {
+    this.#relay.fail(refusal);
+  }
+
+  #hold(chunk: Buffer): void {
+    this.#held.push(chunk);
+    this.#size += chunk.length;
+  }
+
+  #whole(): Buffer {
+    if (this.#held.length > 1) this.#held = [Buffer.concat(this.#held)];
+    return this.#held[0]!;
+  }
+
+  #take(): Buffer {
+    const whole = this.#whole();
+    this.#held = [];
+    this.#size = 0;
+    return whole;
+  }
+
   /** Passes whole events on, and keeps the beginning of the next. */
   #events(chunk: Buffer): boolean {
-    const bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
-    this.#held = undefined;
-    const end = endOfEvents(bytes);
-    if (end === 0 && (this.#passing || bytes.length > LOOKED_INTO_BYTES)) {
+    // An end may begin in what is held already.
+    const before = this.#held.at(-1)?.subarray(-3);
+    const ends = endOfEvents(before === undefined ? chunk : Buffer.concat([before, chunk])) > 0;
+    this.#hold(chunk);
+    if (!ends) {
+      if (!this.#passing && this.#size <= this.#mostBytes) return true;
       this.#passing = true;
-      return this.#relay.data(bytes);
+      return this.#relay.data(this.#take());
     }
+    const bytes = this.#take();
+    const end = endOfEvents(bytes);
     const whole = bytes.subarray(0, end);
-    if (end < bytes.length) this.#held = bytes.subarray(end);
-    if (end === 0) return true;
+    if (end < bytes.length) this.#hold(bytes.subarray(end));
     const looked = !this.#passing && marked(whole);
     this.#passing = false;
     return this.#relay.data(looked ? this.#rewritten(whole) : whole);
@@ -119,13 +139,8 @@ export class StatelessRelay implements Sink {
 
   /** The client's form of a result that is not complete; undefined for anything else. */
   #made(text: string): JsonObject | undefined {
-    let message: unknown;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      return;
-    }
-    if (!isObject(message) || !isObject(message["result"])) return;
+    const message = upstreamMessage(text);
+    if (message === undefined || !isObject(message["result"])) return;
     const type = message["result"]["resultType"];
     if (type !== "input_required" && type !== "task") return;
     const made = this.#change(message);

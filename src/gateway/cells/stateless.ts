@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../../mcp/envelope.ts";
+import { isObject, type JsonObject, meta, metaOf } from "../../mcp/envelope.ts";
 import { privately } from "../../mcp/caching.ts";
 import { statelessRevisions } from "../../mcp/eras.ts";
 import { announceReachable } from "../../mcp/translate.ts";
@@ -10,7 +10,7 @@ import { sealState } from "../request-state.ts";
 import { Rewriter } from "../rewrite.ts";
 import type { Services } from "../services.ts";
 import type { Turn } from "../turn.ts";
-import { StatelessRelay } from "./stateless-relay.ts";
+import { LOOKED_INTO_BYTES, StatelessRelay } from "./stateless-relay.ts";
 
 /** A stateless client on an upstream of the stateless era. */
 export class StatelessCell {
@@ -45,7 +45,9 @@ export class StatelessCell {
     const { x } = turn;
     if (request.known.names !== null) {
       const { tasks } = this.#services;
-      return new StatelessRelay(x, (response) =>
+      const { messageBytes } = this.#services.limits;
+      // A question may be as large as a message; who can be asked none is asked none.
+      return new StatelessRelay(x, canBeAsked(request) ? messageBytes : LOOKED_INTO_BYTES, (response) =>
         tasks.result(turn, request, this.#sealed(turn, request, response)),
       );
     }
@@ -67,6 +69,16 @@ export class StatelessCell {
       result: { ...result, requestState: sealState(this.#services, turn, request, state) },
     };
   }
+}
+
+function canBeAsked({ params }: Asked): boolean {
+  const declared = metaOf(params)?.[meta.clientCapabilities];
+  if (!isObject(declared)) return false;
+  return (
+    declared["elicitation"] !== undefined ||
+    declared["sampling"] !== undefined ||
+    declared["roots"] !== undefined
+  );
 }
 
 /** What the upstream says of itself, as far as it holds through this gateway. */

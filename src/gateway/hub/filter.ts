@@ -3,6 +3,7 @@ import { codes } from "../../mcp/errors.ts";
 import type { Manifest } from "../../mcp/manifest.ts";
 import type { Principal } from "../../policy/decide.ts";
 import type { Endpoint } from "../../snapshot/snapshot.ts";
+import { SUBSCRIPTION_BYTES } from "../../snapshot/session.ts";
 import { Refusal } from "../refusal.ts";
 import { listChanged, type ListKind, listKinds, mayRead } from "./visible.ts";
 
@@ -47,6 +48,11 @@ export function readFilter(params: JsonObject): Filter {
       `params.notifications.resourceSubscriptions names more than ${SUBSCRIPTIONS_MOST} resources.`,
     );
   }
+  if (bytesOf(uris) > SUBSCRIPTION_BYTES) {
+    throw invalid(
+      `params.notifications.resourceSubscriptions has URIs of more than ${SUBSCRIPTION_BYTES} bytes in all.`,
+    );
+  }
   return { lists: new Set(lists), uris: new Set(uris), tasks: new Set() };
 }
 
@@ -57,6 +63,11 @@ export function isUri(value: unknown): value is string {
     value.length <= URI_CHARACTERS &&
     /^[\x21-\x7e\u0080-\u{10ffff}]+$/u.test(value)
   );
+}
+
+/** Of all of them as UTF-8. */
+export function bytesOf(uris: readonly string[]): number {
+  return uris.reduce((sum, uri) => sum + Buffer.byteLength(uri), 0);
 }
 
 /** What of it can be told: lists that the server has, and updates where it announces them to who may read. */

@@ -2,13 +2,16 @@ import type { JsonObject } from "../../mcp/envelope.ts";
 import type { Endpoint, Snapshot, SnapshotChange } from "../../snapshot/snapshot.ts";
 import { proofOf } from "../authenticate.ts";
 import type { Asked, Envelope } from "../envelope.ts";
+import type { Ground } from "../ground.ts";
 import { Live } from "../live.ts";
 import type { Tokens } from "../ports.ts";
-import type { Services } from "../services.ts";
 import type { OpenSession } from "../session.ts";
 import { EventStream } from "../streams/event-stream.ts";
+import type { Stream } from "../streams/stream.ts";
 import type { Tallies } from "../tally.ts";
+import type { Tasks } from "../tasks/tasks.ts";
 import type { Turn } from "../turn.ts";
+import type { UpstreamSessions } from "../upstream-sessions.ts";
 import { changedList, honoured, passes, readFilter } from "./filter.ts";
 import { type Listener, ListenStream, type Outlet, SessionStream } from "./listener.ts";
 import { SessionOutlet } from "./session-outlet.ts";
@@ -17,12 +20,14 @@ import { Subscriptions } from "./subscriptions.ts";
 import { mayDiscover, mayRead } from "./visible.ts";
 
 export interface HubServices extends Pick<
-  Services,
-  "book" | "clock" | "credentials" | "leases" | "limits" | "streams" | "tasks" | "upstreamSessions"
+  Ground,
+  "book" | "clock" | "credentials" | "leases" | "limits" | "streams"
 > {
   readonly snapshot: Snapshot;
   readonly tokens: Tokens;
   readonly tallies: Tallies;
+  readonly tasks: Tasks;
+  readonly upstreamSessions: UpstreamSessions;
 }
 
 /** How soon a stream ends whose key, session or access has ended without a word of the snapshot. */
@@ -107,6 +112,13 @@ export class Hub {
     }
   }
 
+  /** A stream is resumed: the session's standing one stands from now on with what its client came back with. */
+  resumed({ x }: Turn, session: OpenSession, stream: Stream): void {
+    const listener = this.#sessions.get(session.claims.sid);
+    if (listener?.stream !== stream) return;
+    for (const each of listener.all) each.proof = proofOf(x);
+  }
+
   /** `resources/subscribe` or `unsubscribe` of a handshake session, where the gateway subscribes for it: answers it. */
   subscription(turn: Turn, session: OpenSession, request: Asked): void {
     this.#subscriptions.answer(turn, session, request);
@@ -167,7 +179,8 @@ export class Hub {
     if (swept && endpoint === before && principal === listener.principal) return;
     listener.endpoint = endpoint;
     listener.principal = principal;
-    listener.readUris(mayRead(endpoint, principal));
+    listener.reads = mayRead(endpoint, principal);
+    listener.readUris(listener.reads);
     listener.compare();
     listener.joined = this.#sources.join(listener) ?? listener.joined;
   }

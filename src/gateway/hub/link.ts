@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
 import { SseReader } from "../../lib/sse.ts";
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
+import { parseBounded } from "../../mcp/lossless.ts";
 import type { Held } from "../leases.ts";
 import { Refusal } from "../refusal.ts";
 import { formOf } from "../relay.ts";
@@ -125,7 +126,7 @@ export class Link implements Dispatcher.DispatchHandler {
 
 function parse(text: string): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseBounded(text);
     return isObject(value) && value["jsonrpc"] === "2.0" ? value : undefined;
   } catch {
     return;

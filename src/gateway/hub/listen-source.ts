@@ -22,8 +22,8 @@ export class ListenSource implements Source, Purpose {
   readonly #members = new Set<Member>();
   /** What was asked for last. */
   #asked: Filter = union([]);
-  /** What the upstream acknowledged last. */
-  #agreed: JsonObject | undefined;
+  /** What of it the upstream acknowledged last. */
+  #agreed: Pick<Filter, "uris" | "tasks"> | undefined;
 
   constructor(services: SourceServices, audience: Audience) {
     this.#services = services;
@@ -60,13 +60,7 @@ export class ListenSource implements Source, Purpose {
     // Before it has answered, what it announces is all there is to go by.
     const agreed = this.#agreed;
     if (agreed === undefined) return { lists, uris, tasks };
-    const among = (given: ReadonlySet<string>, list: unknown) =>
-      new Set([...given].filter((each) => Array.isArray(list) && list.includes(each)));
-    return {
-      lists,
-      uris: among(uris, agreed["resourceSubscriptions"]),
-      tasks: among(tasks, agreed["taskIds"]),
-    };
+    return { lists, uris: among(agreed.uris, [...uris]), tasks: among(agreed.tasks, [...tasks]) };
   }
 
   leave(member: Member): void {
@@ -114,7 +108,12 @@ export class ListenSource implements Source, Purpose {
   message(message: JsonObject): boolean {
     if (message["method"] === "notifications/subscriptions/acknowledged") {
       const params = isObject(message["params"]) ? message["params"] : {};
-      this.#agreed = isObject(params["notifications"]) ? params["notifications"] : {};
+      const agreed = isObject(params["notifications"]) ? params["notifications"] : {};
+      const { uris, tasks } = this.#asked;
+      this.#agreed = {
+        uris: among(uris, agreed["resourceSubscriptions"]),
+        tasks: among(tasks, agreed["taskIds"]),
+      };
       return true;
     }
     if (changedList(message) !== undefined) this.#services.changed(this.#audience.endpoint);
@@ -127,6 +126,11 @@ export class ListenSource implements Source, Purpose {
   #union(): Filter {
     return union([...this.#members].map((member) => member.filter));
   }
+}
+
+/** Those of a list, however long, that a set holds. */
+function among(set: ReadonlySet<string>, list: unknown): ReadonlySet<string> {
+  return new Set(Array.isArray(list) ? list.filter((each) => set.has(each)) : []);
 }
 
 /** The message without the mark of the gateway's own stream. */

@@ -6,14 +6,16 @@ import type { Endpoint } from "../../snapshot/snapshot.ts";
 import type { Proof } from "../authenticate.ts";
 import type { OpenSession, SessionBook } from "../session.ts";
 import type { EventStream } from "../streams/event-stream.ts";
+import type { Stream } from "../streams/stream.ts";
 import type { FollowedTasks, Tasks } from "../tasks/tasks.ts";
 import { type Filter, filterObject } from "./filter.ts";
 import { SUBSCRIPTION_ID } from "./listen-source.ts";
 import type { Member, Source } from "./source.ts";
 import { listChanged, type ListKind, listKinds, printOf, visibleItems } from "./visible.ts";
 
-/** Messages that wait for an acknowledgement at most. */
+/** Messages that wait for an acknowledgement at most, and the characters of their JSON; more are lost. */
 const WAITING_MOST = 1000;
+const WAITING_CHARACTERS = 1024 * 1024;
 
 /** One client that listens: what it is told, and what it was told of. */
 export abstract class Listener implements Member {
@@ -22,8 +24,10 @@ export abstract class Listener implements Member {
   /** As the snapshot has them now. */
   endpoint: Endpoint;
   principal: Principal;
-  /** What it came with, proved anew as long as it stands. */
-  readonly proof: Proof | undefined;
+  /** What its client came with last, proved anew as long as it stands. */
+  proof: Proof | undefined;
+  /** Whether it may be told more of a session than changes of lists. */
+  reads = false;
   abstract readonly era: Era;
   abstract readonly session: OpenSession | undefined;
   /** Where its upstream's messages come from, and what was decisive for choosing that. */
@@ -91,6 +95,7 @@ export class ListenStream extends Listener {
   readonly #tasks: Tasks;
   /** Until it is acknowledged. */
   #waiting: JsonObject[] | undefined = [];
+  #characters = 0;
 
   constructor(
     listening: { endpoint: Endpoint; principal: Principal; proof: Proof | undefined; id: RequestId },
@@ -121,10 +126,7 @@ export class ListenStream extends Listener {
   }
 
   tell(message: JsonObject): void {
-    if (this.#waiting !== undefined) {
-      if (this.#waiting.length < WAITING_MOST) this.#waiting.push(message);
-      return;
-    }
+    if (this.#waiting !== undefined) return this.#wait(message, this.#waiting);
     if (message["method"] !== "notifications/tasks") return this.#send(message);
     const own = this.followed && this.#tasks.notification(this.followed, message);
     if (own !== undefined) this.#send(own);
@@ -134,6 +136,14 @@ export class ListenStream extends Listener {
     const mark = { [SUBSCRIPTION_ID]: this.#id };
     const result = { resultType: "complete", _meta: mark };
     this.#out.end(JSON.stringify({ jsonrpc: "2.0", id: this.#id, result }));
+  }
+
+  #wait(message: JsonObject, waiting: JsonObject[]): void {
+    if (waiting.length >= WAITING_MOST) return;
+    const characters = this.#characters + JSON.stringify(message).length;
+    if (characters > WAITING_CHARACTERS) return;
+    this.#characters = characters;
+    waiting.push(message);
   }
 
   /** Marked with the client's own id, type kept (2026-07-28, basic/patterns/subscriptions). */
@@ -151,6 +161,8 @@ export interface Outlet {
   end(): void;
   /** Its client is gone for good. */
   readonly deserted?: boolean;
+  /** Where its client goes on that lost the connection. */
+  readonly stream?: Stream;
 }
 
 /** The stream of a handshake session on which its server speaks first. */
@@ -183,6 +195,10 @@ export class SessionStream extends Listener {
 
   override get deserted(): boolean {
     return this.#outlet.deserted === true;
+  }
+
+  get stream(): Stream | undefined {
+    return this.#outlet.stream;
   }
 
   /** Resolves when its upstream tells what it is subscribed to. */

@@ -2,6 +2,7 @@ import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import type { Principal } from "../../policy/decide.ts";
 import { eraFor } from "../era.ts";
 import { upstreamKey } from "../leases.ts";
+import type { OpenSession } from "../session.ts";
 import type { UpstreamSessions } from "../upstream-sessions.ts";
 import { type Filter, isSame } from "./filter.ts";
 import { ListenSource } from "./listen-source.ts";
@@ -76,7 +77,8 @@ export class Sources {
   }
 
   #make(listener: Listener, key: string): Source {
-    const { endpoint, principal, session } = listener;
+    const { endpoint, principal } = listener;
+    const session = ownSession(listener);
     const audience = { endpoint, principal };
     const services = this.#services;
     if (eraFor(endpoint, listener.era) === "stateless") {
@@ -100,13 +102,14 @@ export class Sources {
     return source;
   }
 
-  #keyOf({ endpoint, principal, era, session }: Listener): string {
+  #keyOf(listener: Listener): string {
+    const { endpoint, principal, era } = listener;
     const spoken = eraFor(endpoint, era);
-    const own = spoken === "handshake" && session !== undefined;
     const parts = [spoken, upstreamKey(endpoint.upstream), this.#versionOf(principal)];
-    const id =
-      endpoint.upstream.kind === "external" && own ? this.#services.upstreamSessions.idOf(session) : "";
-    return JSON.stringify(own ? [...parts, session.claims.sid, id] : parts);
+    const own = spoken === "handshake" ? ownSession(listener) : undefined;
+    if (own === undefined) return JSON.stringify(parts);
+    const id = endpoint.upstream.kind === "external" ? this.#services.upstreamSessions.idOf(own) : "";
+    return JSON.stringify([...parts, own.claims.sid, id]);
   }
 
   #versionOf(principal: Principal): number {
@@ -120,6 +123,14 @@ export class Sources {
     const { capabilities } = endpoint.manifest;
     return { ...asked, lists: new Set([...asked.lists].filter((kind) => announced(capabilities, kind))) };
   }
+}
+
+/**
+ * The session in which its upstream may say anything to it. Who may not read
+ * has none, and hears of lists where all who listen do.
+ */
+function ownSession({ session, reads }: Listener): OpenSession | undefined {
+  return reads ? session : undefined;
 }
 
 function announced(capabilities: JsonObject, kind: string): boolean {

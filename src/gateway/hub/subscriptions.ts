@@ -1,9 +1,10 @@
 import { codes, errorText } from "../../mcp/errors.ts";
+import { SUBSCRIPTION_BYTES } from "../../snapshot/session.ts";
 import type { Asked } from "../envelope.ts";
 import { Refusal } from "../refusal.ts";
 import type { OpenSession, SessionBook } from "../session.ts";
 import type { Turn } from "../turn.ts";
-import { isUri, SUBSCRIPTIONS_MOST, tellsUpdates } from "./filter.ts";
+import { bytesOf, isUri, SUBSCRIPTIONS_MOST, tellsUpdates } from "./filter.ts";
 
 /** What handshake sessions are subscribed to: `resources/subscribe` and `resources/unsubscribe` (2025-11-25, server/resources). */
 export class Subscriptions {
@@ -27,15 +28,10 @@ export class Subscriptions {
     if (!isUri(uri)) {
       return x.answer(200, errorText(request.id, codes.invalidParams, "params.uri is no URI."));
     }
-    if (on) this.#judge(session, uri);
+    if (on) this.#judge({ endpoint }, session, uri);
     this.#set({ endpoint }, session, uri, on).then(
       () => x.answer(200, JSON.stringify({ jsonrpc: "2.0", id: request.id, result: {} })),
-      (error: unknown) =>
-        x.refuse(
-          new Refusal("session", 503, "The subscription could not be kept just now. Send it again.", {
-            because: error instanceof Error ? error.message : String(error),
-          }),
-        ),
+      (error: unknown) => x.refuse(error instanceof Refusal ? error : unkept(error)),
     );
   }
 
@@ -48,7 +44,7 @@ export class Subscriptions {
     const { uri } = request.params;
     if (!isUri(uri)) return;
     const on = request.method === "resources/subscribe";
-    if (on) this.#judge(session, uri);
+    if (on) this.#judge({ endpoint }, session, uri);
     x.res.once("close", () => {
       if (x.record.is_error) return;
       // What cannot be kept is told by this instance as long as it runs.
@@ -60,16 +56,32 @@ export class Subscriptions {
   async #set(at: Pick<Turn, "endpoint">, session: OpenSession, uri: string, on: boolean): Promise<void> {
     const book = this.#book;
     await (on ? book.subscribe(at, session, uri) : book.unsubscribe(at, session, uri));
+    // Others that were under way at the same time may have taken the room.
+    if (on) this.#judge(at, session, uri);
     await this.#joined(session.claims.sid);
   }
 
-  #judge(session: OpenSession, uri: string): void {
+  #judge(at: Pick<Turn, "endpoint">, session: OpenSession, uri: string): void {
     const held = this.#book.subscriptions(session);
-    if (held.length < SUBSCRIPTIONS_MOST || held.includes(uri)) return;
-    throw new Refusal(
-      "limit",
-      200,
-      `This session is subscribed to ${SUBSCRIPTIONS_MOST} resources, which is the most. Unsubscribe from some first.`,
-    );
+    if (held.includes(uri)) return;
+    if (held.length >= SUBSCRIPTIONS_MOST) throw full(`${SUBSCRIPTIONS_MOST} resources, which is the most`);
+    if (bytesOf(held) + Buffer.byteLength(uri) > SUBSCRIPTION_BYTES) {
+      throw full(`so many that this URI does not fit in: all have ${SUBSCRIPTION_BYTES} bytes at most`);
+    }
+    this.#book.judgeKept(at, session);
   }
+}
+
+function full(subscribed: string): Refusal {
+  return new Refusal(
+    "limit",
+    200,
+    `This session is subscribed to ${subscribed}. Unsubscribe from some first.`,
+  );
+}
+
+function unkept(error: unknown): Refusal {
+  return new Refusal("session", 503, "The subscription could not be kept just now. Send it again.", {
+    because: error instanceof Error ? error.message : String(error),
+  });
 }

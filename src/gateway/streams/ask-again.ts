@@ -1,4 +1,9 @@
-import type { Unfinished } from "../forward.ts";
+/** An upstream let its stream go, and gave a place to go on from (2025-11-25, basic/transports). */
+export interface Unfinished {
+  readonly lastEventId: string;
+  /** Milliseconds after which it wants to be asked, if it said so. */
+  readonly retryMs: number | undefined;
+}
 
 /** Milliseconds after which an upstream is asked again that did not say when. */
 const RETRY_MS = 1_000;

@@ -6,6 +6,7 @@ import { glance, GLANCE_BYTES } from "../../mcp/glance.ts";
 import type { Patience, Watcher } from "../exchange.ts";
 import { Refusal } from "../refusal.ts";
 import type { Services } from "../services.ts";
+import type { OpenSession } from "../session.ts";
 import type { Turn } from "../turn.ts";
 import { EventStream } from "./event-stream.ts";
 import { InnerRequest, InnerResponse, type Receiver, type Within } from "./inner.ts";
@@ -42,14 +43,15 @@ export function batch(turn: Turn, services: Services, within: Within): void {
   new Batch(turn, services, session).send(parts, requests, within);
 }
 
-/** Whether the client may send batches; the name of its session, if that had to be asked. */
-function judge({ x, endpoint, principal }: Turn, { book }: Services): string | undefined {
+/** Whether the client may send batches; its session, if that had to be asked. */
+function judge({ x, endpoint, principal }: Turn, { book }: Services): OpenSession | undefined {
   const { headers } = x.req;
   const version = headers["mcp-protocol-version"];
   const named = headers["mcp-session-id"] !== undefined;
-  const session = named ? book.open(x, endpoint, principal).claims : undefined;
-  if (version === undefined || version === unnamedHandshake || session?.revision === unnamedHandshake) {
-    return session?.sid;
+  const session = named ? book.open(x, endpoint, principal) : undefined;
+  const revision = session?.claims.revision;
+  if (version === undefined || version === unnamedHandshake || revision === unnamedHandshake) {
+    return session;
   }
   throw new Refusal(
     "protocol",
@@ -87,7 +89,7 @@ function unfit(message: string): Refusal {
 class Batch implements Receiver, Watcher, Patience {
   readonly #turn: Turn;
   readonly #services: Services;
-  readonly #session: string | undefined;
+  readonly #session: OpenSession | undefined;
   readonly #under = new Set<InnerResponse>();
   #answers: string[] = [];
   #size = 0;
@@ -97,7 +99,7 @@ class Batch implements Receiver, Watcher, Patience {
   #out: EventStream | undefined;
   #stream: Stream | undefined;
 
-  constructor(turn: Turn, services: Services, session: string | undefined) {
+  constructor(turn: Turn, services: Services, session: OpenSession | undefined) {
     this.#turn = turn;
     this.#services = services;
     this.#session = session;

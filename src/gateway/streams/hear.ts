@@ -48,7 +48,7 @@ function resume(turn: Turn, session: OpenSession, last: string, services: Servic
   }
   if (at.seq === Infinity) return x.answerEmpty(204);
   const gone = () => lost(x, at, services);
-  if (at.holder !== peers.self && handOver(x, services, at.holder, gone)) return;
+  if (at.holder !== peers.self && handOver(turn, services, at.holder, gone)) return;
   const stream = streams.find(at, session.claims.sid);
   if (stream === undefined || !stream.reaches(at.seq)) {
     // What answers no request is opened anew; what came meanwhile is lost, as on any stream that was not open.
@@ -58,7 +58,10 @@ function resume(turn: Turn, session: OpenSession, last: string, services: Servic
     return;
   }
   if (!stream.goesOn(at.seq)) return x.answerEmpty(204);
-  if (stream.stands) services.tallies.stand(x);
+  if (stream.stands) {
+    services.tallies.stand(x);
+    services.hub.resumed(turn, session, stream);
+  }
   stream.resume(new EventStream(x, streams, stream), at.seq);
 }
 

@@ -78,7 +78,7 @@ export class HttpSse {
     if (match === null) throw unknown("no line is named");
     const [, holder, name] = match as unknown as [string, string, string];
     if (holder !== this.#services.peers.self) {
-      if (handOver(x, this.#services, holder, () => unknown("the holder is gone"))) return;
+      if (handOver(turn, this.#services, holder, () => unknown("the holder is gone"))) return;
       throw unknown("the holder is gone");
     }
     const line = this.#lines.get(name);
@@ -157,8 +157,8 @@ class Line implements Receiver, Patience {
 
   done(res: InnerResponse): void {
     this.#under.delete(res);
-    // It ends with the session, the key, or the gateway.
-    if (res === this.#standing && res.status === 200) this.#out?.end();
+    // It ends with the session, the key, or the gateway; refused, nobody would notice the end of those.
+    if (res === this.#standing) this.#out?.end();
   }
 
   /** The stream is closed, and with it the session. */

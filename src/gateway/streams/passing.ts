@@ -2,14 +2,17 @@ import type { IncomingHttpHeaders } from "node:http";
 import { type SseEvent, SseReader, SseTooLarge } from "../../lib/sse.ts";
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import { glance, GLANCE_BYTES } from "../../mcp/glance.ts";
+import { parseBounded } from "../../mcp/lossless.ts";
 import type { Rewrite } from "../../mcp/translate.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Sink, Unfinished } from "../forward.ts";
+import type { Sink } from "../forward.ts";
+import type { Unfinished } from "./ask-again.ts";
 import { Refusal } from "../refusal.ts";
 import { formOf, noteOutcome, Relay } from "../relay.ts";
-import type { Services } from "../services.ts";
+import type { Ground } from "../ground.ts";
 import type { OpenSession } from "../session.ts";
 import { beginsWithResponse } from "./first-event.ts";
+import { noMessage } from "../upstream-message.ts";
 import { Answer } from "./reply.ts";
 
 const EVENTS: IncomingHttpHeaders = { "content-type": "text/event-stream" };
@@ -35,7 +38,7 @@ export class Passing implements Sink {
   #flowing = true;
   #refusal: Refusal | undefined;
 
-  constructor(x: Exchange, session: OpenSession, services: Services, rewrite?: Rewrite) {
+  constructor(x: Exchange, session: OpenSession, services: Ground, rewrite?: Rewrite) {
     this.#x = x;
     this.#answer = new Answer(x, session, services);
     this.#messageBytes = services.limits.messageBytes;
@@ -143,7 +146,7 @@ export class Passing implements Sink {
     if (kind === "response") return this.#respond(data);
     const message = parse(data);
     if (message === undefined) {
-      this.#refusal = new Refusal("upstream", 502, "The server's answer is not a JSON-RPC message.");
+      this.#refusal = noMessage();
       return;
     }
     kind ??= message["method"] === undefined ? "response" : "call";
@@ -191,7 +194,7 @@ function line(json: string): string {
 
 function parse(text: string): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseBounded(text);
     return isObject(value) ? value : undefined;
   } catch {
     return;

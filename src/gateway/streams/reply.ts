@@ -2,7 +2,7 @@ import { type JsonObject } from "../../mcp/envelope.ts";
 import type { Exchange, Patience } from "../exchange.ts";
 import { noteMessage } from "../relay.ts";
 import type { Refusal } from "../refusal.ts";
-import type { Services } from "../services.ts";
+import type { Ground } from "../ground.ts";
 import type { OpenSession } from "../session.ts";
 import { EventStream } from "./event-stream.ts";
 import type { Stream } from "./stream.ts";
@@ -20,7 +20,7 @@ export interface Reply {
 const PRIMED_SINCE = "2025-11-25";
 
 /** The answer to the request of `x`, which has been passed on just now. */
-export function openReply(x: Exchange, session: OpenSession, services: Services): Reply {
+export function openReply(x: Exchange, session: OpenSession, services: Ground): Reply {
   const answer = new Answer(x, session, services);
   answer.wait();
   return answer;
@@ -34,12 +34,12 @@ export function openReply(x: Exchange, session: OpenSession, services: Services)
 export class Answer implements Reply, Patience {
   readonly #x: Exchange;
   readonly #session: OpenSession;
-  readonly #services: Services;
+  readonly #services: Ground;
   #out: EventStream | undefined;
   #stream: Stream | undefined;
   #answered = false;
 
-  constructor(x: Exchange, session: OpenSession, services: Services) {
+  constructor(x: Exchange, session: OpenSession, services: Ground) {
     this.#x = x;
     this.#session = session;
     this.#services = services;
@@ -80,7 +80,7 @@ export class Answer implements Reply, Patience {
       this.#out = new EventStream(x, streams);
       return;
     }
-    this.#stream = streams.begin(this.#session.claims.sid, x.id);
+    this.#stream = streams.begin(this.#session, x.id);
     this.#out = new EventStream(x, streams, this.#stream);
     this.#stream.begin(this.#out, primed(this.#session));
   }

@@ -1,5 +1,5 @@
 import type { EventStream } from "./event-stream.ts";
-import type { Streams } from "./streams.ts";
+import type { Share, Streams } from "./streams.ts";
 
 interface Kept {
   readonly seq: number;
@@ -21,6 +21,8 @@ export class Stream {
   /** `<holder>.<stream>`. */
   readonly name: string;
   readonly session: string;
+  /** What the streams of its principal hold, this one among them. */
+  readonly share: Share;
   /** It answers no request: its server speaks first on it. */
   readonly stands: boolean;
   /** Milliseconds of the gateway's clock. */
@@ -35,10 +37,14 @@ export class Stream {
   #out: EventStream | undefined;
   #resumed = false;
 
-  constructor(streams: Streams, name: string, session: string, stands: boolean) {
+  constructor(
+    streams: Streams,
+    { name, session, share, stands }: Pick<Stream, "name" | "session" | "share" | "stands">,
+  ) {
     this.#streams = streams;
     this.name = name;
     this.session = session;
+    this.share = share;
     this.stands = stands;
   }
 
@@ -100,8 +106,7 @@ export class Stream {
 
   #deliver(event: Kept): boolean {
     this.#kept.push(event);
-    this.bytes += event.json.length;
-    this.#streams.grew(event.json.length);
+    this.#streams.grew(this, event.json.length);
     while (this.#kept.length > 0 && this.#streams.overfull(this, this.#kept.length)) this.#drop();
     return this.#out?.send(event.json, event.id) ?? true;
   }
@@ -110,8 +115,7 @@ export class Stream {
   #drop(): void {
     const least = this.#kept.findIndex((event) => !event.matters);
     const [event] = this.#kept.splice(Math.max(0, least), 1);
-    this.bytes -= event!.json.length;
-    this.#streams.grew(-event!.json.length);
+    this.#streams.grew(this, -event!.json.length);
     if (event!.matters) this.#lost = event!.seq;
   }
 }

@@ -3,9 +3,19 @@ import { randomText } from "../../lib/ids.ts";
 import type { RequestId } from "../../mcp/envelope.ts";
 import type { GatewayLimits } from "../limits.ts";
 import { Live } from "../live.ts";
+import type { OpenSession } from "../session.ts";
 import { type EventId, streamName } from "./event-id.ts";
 import type { EventStream } from "./event-stream.ts";
 import { Stream } from "./stream.ts";
+
+/** What the streams of one principal hold. */
+export interface Share {
+  readonly owner: string;
+  streams: number;
+  bytes: number;
+  /** Those that have ended, the oldest first. */
+  readonly ended: Set<Stream>;
+}
 
 /** Ended streams held at most, however little they hold. */
 const ENDED_MOST = 20_000;
@@ -20,6 +30,7 @@ export class Streams {
   readonly #own = randomText(6);
   readonly #open = new Live<EventStream>();
   readonly #streams = new Map<string, Stream>();
+  readonly #shares = new Map<string, Share>();
   /** Those that have ended, the oldest first. */
   readonly #ended = new Set<Stream>();
   #count = 0;
@@ -42,15 +53,15 @@ export class Streams {
   }
 
   /** A new stream of a session that can be resumed. `request`: the one that it answers. */
-  begin(session: string, request: RequestId | null): Stream {
+  begin({ claims }: OpenSession, request: RequestId | null): Stream {
     const unique = `${this.#own}${(this.#count++).toString(36)}`;
-    const stream = new Stream(
-      this,
-      `${this.#holder}.${streamName(unique, request)}`,
-      session,
-      request === null,
-    );
-    this.#streams.set(stream.name, stream);
+    const owner = `${claims.organization} ${claims.principal}`;
+    const share = this.#shares.get(owner) ?? { owner, streams: 0, bytes: 0, ended: new Set() };
+    this.#shares.set(owner, share);
+    share.streams++;
+    const name = `${this.#holder}.${streamName(unique, request)}`;
+    const stream = new Stream(this, { name, session: claims.sid, share, stands: request === null });
+    this.#streams.set(name, stream);
     return stream;
   }
 
@@ -61,26 +72,35 @@ export class Streams {
   }
 
   forget(stream: Stream): void {
+    const { share, bytes } = stream;
     this.#ended.delete(stream);
-    if (this.#streams.delete(stream.name)) this.#bytes -= stream.bytes;
+    share.ended.delete(stream);
+    if (!this.#streams.delete(stream.name)) return;
+    this.grew(stream, -bytes);
+    if (--share.streams === 0) this.#shares.delete(share.owner);
   }
 
   ended(stream: Stream): void {
     stream.endedAt = this.now();
     this.#ended.add(stream);
-    if (this.#ended.size > ENDED_MOST) this.forget(this.#oldest()!);
+    stream.share.ended.add(stream);
+    if (this.#ended.size > ENDED_MOST) this.forget(first(this.#ended)!);
   }
 
-  grew(bytes: number): void {
+  /** `bytes`: that a stream holds more than before. */
+  grew(stream: Stream, bytes: number): void {
+    stream.bytes += bytes;
+    stream.share.bytes += bytes;
     this.#bytes += bytes;
   }
 
-  /** Whether `stream` must give something up; what others hold that have ended goes first. */
+  /** Whether `stream` must give something up; what has ended goes first, of its own principal before that of others. */
   overfull(stream: Stream, events: number): boolean {
-    const { replayEvents, replayBytes, replayTotalBytes } = this.limits;
+    const { replayEvents, replayBytes, replayPrincipalBytes, replayTotalBytes } = this.limits;
+    const { share } = stream;
     if (events > replayEvents || stream.bytes > replayBytes) return true;
-    while (this.#bytes > replayTotalBytes) {
-      const oldest = this.#oldest();
+    while (share.bytes > replayPrincipalBytes || this.#bytes > replayTotalBytes) {
+      const oldest = first(share.bytes > replayPrincipalBytes ? share.ended : this.#ended);
       if (oldest === undefined) return true;
       this.forget(oldest);
     }
@@ -117,9 +137,9 @@ export class Streams {
   close(): void {
     for (const out of this.#open.all()) out.end();
   }
+}
 
-  #oldest(): Stream | undefined {
-    for (const stream of this.#ended) return stream;
-    return;
-  }
+function first(streams: Set<Stream>): Stream | undefined {
+  for (const stream of streams) return stream;
+  return;
 }

@@ -2,7 +2,7 @@ import { isObject } from "../../mcp/envelope.ts";
 import { codes } from "../../mcp/errors.ts";
 import type { Target, Upstream } from "../../snapshot/snapshot.ts";
 import { Refusal } from "../refusal.ts";
-import type { Services } from "../services.ts";
+import type { Ground } from "../ground.ts";
 import { principalId } from "../session.ts";
 import type { Turn } from "../turn.ts";
 
@@ -16,7 +16,7 @@ export interface TaskClaims {
   readonly upstream: Upstream;
 }
 
-type Doors = Pick<Services, "sessions" | "clock">;
+type Doors = Pick<Ground, "sessions" | "clock">;
 
 /**
  * How long an id is valid: as long as anything is routed for a client. A task's

@@ -9,11 +9,11 @@ import type { Exchange } from "../exchange.ts";
 import { Forward } from "../forward.ts";
 import { Refusal } from "../refusal.ts";
 import { Rewriter } from "../rewrite.ts";
-import type { Services } from "../services.ts";
+import type { Ground } from "../ground.ts";
 import type { Turn } from "../turn.ts";
 import { openTaskId, sealTaskId, TASK_LIFE_MS, type TaskClaims, unknownTask } from "./ids.ts";
 
-type Doors = Pick<Services, "credentials" | "sessions" | "leases" | "clock" | "limits">;
+type Doors = Pick<Ground, "credentials" | "sessions" | "leases" | "clock" | "limits">;
 
 /** Which tasks a `subscriptions/listen` follows, on the way to the upstream and back. */
 export interface FollowedTasks {
@@ -136,6 +136,9 @@ export function withoutTask(x: Exchange, { params, body }: Asked): Buffer {
 /** Tasks that one stream follows at most. */
 const FOLLOWED = 256;
 
+/** What a server says of a task at most: in it a task's id, which may be one letter, becomes one of hundreds. */
+const ERROR_CHARACTERS = 2000;
+
 /** The record says of which tool the task is, and later rules on tools judge by it. */
 function noteTool({ x, endpoint }: Turn, { tool, upstream }: TaskClaims): void {
   x.record.capability_kind = "tool";
@@ -182,5 +185,6 @@ function answered({ x }: Turn, request: Asked, claims: TaskClaims, response: Jso
     x.record.because = "task not known to its server";
     return JSON.parse(unknownTask("").text(request.id, x.record.id)) as JsonObject;
   }
-  return { ...response, error: { ...error, message: text.replaceAll(claims.task, id) } };
+  const said = text.slice(0, ERROR_CHARACTERS).replaceAll(claims.task, id);
+  return { ...response, error: { ...error, message: said } };
 }
