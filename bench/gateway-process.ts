@@ -50,6 +50,7 @@ const gateway = createGateway({
     key: () => undefined,
     principal: () => principal,
     session: () => undefined,
+    keptSessions: () => 0,
     watch: () => () => {},
   },
   tokens: { verify: (_, sha256) => keys.get(sha256) },

@@ -37,9 +37,12 @@ try {
       { cwd: copy, encoding: "utf8", env: { ...process.env, NODE_ENV: "test" } },
     );
     writeFileSync(file, text);
-    const red = done.status !== 0 && /\bfailed\b/.test(done.stdout);
+    const ran = /Tests .*\d/.test(done.stdout);
+    const red = done.status !== 0 && /Tests .*\bfailed\b/.test(done.stdout);
     green += red ? 0 : 1;
-    console.log(`${red ? "red  " : "GREEN"}  ${id}  ${change.file}: ${change.from.trim().slice(0, 80)}`);
+    console.log(
+      `${red ? "red    " : ran ? "GREEN  " : "NOT RUN"}  ${id}  ${change.file}: ${change.from.trim().slice(0, 80)}`,
+    );
   }
 } finally {
   rmSync(copy, { recursive: true, force: true });
