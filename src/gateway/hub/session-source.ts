@@ -128,10 +128,11 @@ export class SessionSource implements Source, Purpose {
     const wanted = new Set<string>();
     for (const { filter } of this.#members) for (const uri of filter.uris) wanted.add(uri);
     const spoken = this.#words.spoken();
-    if (this.#subscribed?.held !== held || this.#subscribed.session !== spoken.session) {
+    const fresh = this.#subscribed?.held !== held || this.#subscribed.session !== spoken.session;
+    if (fresh) {
       this.#subscribed = { held, session: spoken.session, uris: new Set(), refused: new Set() };
     }
-    const { uris, refused } = this.#subscribed;
+    const { uris, refused } = this.#subscribed!;
     const missing = [...wanted].filter((uri) => !uris.has(uri));
     const rest = [...uris].filter((uri) => !wanted.has(uri));
     for (const uri of missing) uris.add(uri);
@@ -141,10 +142,12 @@ export class SessionSource implements Source, Purpose {
       if (answer?.["error"] === undefined) refused.delete(uri);
       else refused.add(uri);
     };
+    // A client's own session says both by itself, save where the upstream's side of it is new: said once more, a
+    // subscription could arrive after its end.
+    const byItself = this.#words.whole;
     await Promise.all([
-      ...missing.map(subscribe),
-      // A client's own session says this by itself.
-      ...(this.#words.whole ? [] : rest.map((uri) => this.#ask(held, "resources/unsubscribe", { uri }))),
+      ...(byItself && !fresh ? [] : missing.map(subscribe)),
+      ...(byItself ? [] : rest.map((uri) => this.#ask(held, "resources/unsubscribe", { uri }))),
     ]);
   }
 
