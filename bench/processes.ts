@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "ob-"));
 const key = `off_${randomBytes(24).toString("base64url")}`;
 export const socket = (name: string) => join(folder, name);
 const start = async (file: string, ...args: string[]): Promise<ChildProcess> => {
-  const child = fork(join(import.meta.dirname, file), args);
+  const child = fork(join(import.meta.dirname, file), args, { execArgv: ["--max-semi-space-size=16"] });
   await once(child, "message");
   return child;
 };

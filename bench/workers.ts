@@ -22,7 +22,7 @@ const key = `off_${randomBytes(24).toString("base64url")}`;
 const folder = mkdtempSync(join(tmpdir(), "ob-"));
 
 const start = async (file: string, ...args: string[]) => {
-  const child = fork(join(import.meta.dirname, file), args);
+  const child = fork(join(import.meta.dirname, file), args, { execArgv: ["--max-semi-space-size=16"] });
   await once(child, "message");
   return child;
 };

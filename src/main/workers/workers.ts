@@ -56,7 +56,9 @@ export async function startWorkers({ count, order, log }: WorkersOptions): Promi
   /** Resolves when it serves; rejects when it ends before. `failures`: starts and early deaths in a row before it. */
   function start(failures: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const child = spawn(process.execPath, [program], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    const child = spawn(process.execPath, [...process.execArgv, program], {
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
     const worker: Worker = {
       name: randomText(16),
       file: `w${++made}`,
