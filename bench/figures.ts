@@ -1,3 +1,6 @@
+/** As the program runs: a young generation of one size. */
+export const youngGeneration = ["--min-semi-space-size=32", "--max-semi-space-size=32"];
+
 /** The value below which `share` of the values lie; of none, NaN. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);

@@ -5,13 +5,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { youngGeneration } from "./figures.ts";
 
 /** The processes of a gateway bench, and the requests that are sent to them. */
 const folder = mkdtempSync(join(tmpdir(), "ob-"));
 const key = `off_${randomBytes(24).toString("base64url")}`;
 export const socket = (name: string) => join(folder, name);
 const start = async (file: string, ...args: string[]): Promise<ChildProcess> => {
-  const child = fork(join(import.meta.dirname, file), args, { execArgv: ["--max-semi-space-size=16"] });
+  const child = fork(join(import.meta.dirname, file), args, { execArgv: youngGeneration });
   await once(child, "message");
   return child;
 };

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { quantile } from "./figures.ts";
+import { quantile, youngGeneration } from "./figures.ts";
 import { load } from "./load.ts";
 
 /**
@@ -22,7 +22,7 @@ const key = `off_${randomBytes(24).toString("base64url")}`;
 const folder = mkdtempSync(join(tmpdir(), "ob-"));
 
 const start = async (file: string, ...args: string[]) => {
-  const child = fork(join(import.meta.dirname, file), args, { execArgv: ["--max-semi-space-size=16"] });
+  const child = fork(join(import.meta.dirname, file), args, { execArgv: youngGeneration });
   await once(child, "message");
   return child;
 };
