@@ -88,8 +88,8 @@ export const hubUpstreams: readonly Requirement[] = [
     section: "2025-11-25 server/resources#subscriptions",
     break: {
       file: "src/gateway/hub/session-source.ts",
-      from: "...missing.map(subscribe),",
-      to: "...missing.map(async () => subscribe),",
+      from: "...(byItself && !fresh ? [] : missing.map(subscribe)),",
+      to: "",
       test: "test/gateway/updates.test.ts",
     },
   },
@@ -169,8 +169,8 @@ export const hubUpstreams: readonly Requirement[] = [
     section: "upstream streams: reconnection",
     break: {
       file: "src/gateway/hub/session-source.ts",
-      from: "if (this.#subscribed?.held !== held || this.#subscribed.session !== spoken.session) {",
-      to: "if (this.#subscribed?.held !== held) {",
+      from: "const fresh = this.#subscribed?.held !== held || this.#subscribed.session !== spoken.session;",
+      to: "const fresh = this.#subscribed?.held !== held;",
       test: "test/gateway/external-streams.test.ts",
     },
   },
