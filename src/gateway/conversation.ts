@@ -3,6 +3,7 @@ import { codes, errorText } from "../mcp/errors.ts";
 import { discoverResult, isLogLevel } from "../mcp/translate.ts";
 import type { Capability } from "../mcp/manifest.ts";
 import { parameterFault } from "../mcp/parameters.ts";
+import { attempt } from "./attempt.ts";
 import { Bridge } from "./bridge/bridge.ts";
 import { noteCapability } from "./capability.ts";
 import { HandshakeCell } from "./cells/handshake.ts";
@@ -148,9 +149,10 @@ export class Conversation {
     x.choice = choiceOf(endpoint, capability, era);
     const virtual = this.#services.virtualSessions.of(turn, envelope);
     if (virtual instanceof Promise) {
-      virtual
-        .then((begun) => this.#sendStateless(turn, envelope, { era, state, virtual: begun }))
-        .catch((error: unknown) => x.refuse(error instanceof Refusal ? error : unbegun(error)));
+      virtual.then(
+        (begun) => attempt(x, () => this.#sendStateless(turn, envelope, { era, state, virtual: begun })),
+        (error: unknown) => x.refuse(error instanceof Refusal ? error : unbegun(error)),
+      );
     } else this.#sendStateless(turn, envelope, { era, state, virtual });
   }
 
