@@ -252,7 +252,8 @@ export class Exchange {
   #settle(): void {
     if (this.#written || !this.#closed || this.#upstream) return;
     this.#written = true;
-    const lost = this.clientGone && !this.delivered;
+    // A standing stream has no other end than its client's leaving.
+    const lost = this.clientGone && !this.delivered && !this.stands;
     if (lost && this.record.outcome === "complete") this.record.outcome = "client_gone";
     this.record.t_total = this.elapsed();
     // A call that waits for its client may hold on to the exchange that it came in.

@@ -132,8 +132,8 @@ export const virtualSessions: readonly Requirement[] = [
     section: "product: virtual sessions",
     break: {
       file: "src/gateway/conversation.ts",
-      from: ".catch((error: unknown) => x.refuse(error instanceof Refusal ? error : unbegun(error)));",
-      to: ".catch(() => this.#sendStateless(turn, envelope, { era, state, virtual: undefined }));",
+      from: "(error: unknown) => x.refuse(error instanceof Refusal ? error : unbegun(error)),",
+      to: "() => this.#sendStateless(turn, envelope, { era, state, virtual: undefined }),",
       test: virtual,
     },
   },
