@@ -46,7 +46,7 @@ const ring = { current: "1", keys: new Map([["1", randomBytes(32)]]) };
 let records = 0;
 const gateway = createGateway({
   snapshot: {
-    endpoint: (organization, server, deployment) => endpoints.get(`${organization}/${server}@${deployment}`),
+    endpoint: (address) => endpoints.get(address),
     key: () => undefined,
     principal: () => principal,
     session: () => undefined,

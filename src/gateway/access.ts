@@ -1,5 +1,6 @@
 import { decide } from "../policy/decide.ts";
 import type { Permission } from "../policy/permissions.ts";
+import { addressOf } from "../snapshot/snapshot.ts";
 import { type Proof, proofOf } from "./authenticate.ts";
 import type { Ground } from "./ground.ts";
 import { notFound, Refusal } from "./refusal.ts";
@@ -42,7 +43,7 @@ export class Access {
         "The key of this call was revoked, and the call has ended. It may have taken effect. `offing keys create` makes a new key.",
       );
     }
-    if (snapshot.endpoint(organization.slug, server.slug, deployment)?.id !== id) {
+    if (snapshot.endpoint(addressOf(organization.slug, server.slug, deployment))?.id !== id) {
       return notFound("the endpoint has ended");
     }
     const resource = { organization: organization.id, server: server.id };

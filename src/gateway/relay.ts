@@ -1,16 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { SseCounter, sseMessage } from "../lib/sse.ts";
-import { isObject } from "../mcp/envelope.ts";
 import { glance, GLANCE_BYTES } from "../mcp/glance.ts";
-import { learnEra, learnFrom } from "./era.ts";
+import { learnFrom } from "./era.ts";
 import type { Exchange, Patience } from "./exchange.ts";
 import type { Sink } from "./forward.ts";
 import type { Outgoing } from "./http.ts";
+import { sendTogether } from "./outbox.ts";
+import { isPlain, noteOutcome } from "./outcome.ts";
 import { Refusal } from "./refusal.ts";
 import { keepAliveComment, Rest } from "./streams/keep-alive.ts";
-
-/** Answers up to this size are looked into for the record. */
-const INSPECTED_BYTES = 16 * 1024;
 
 /** What an upstream's answer is, by its head; a refusal for what may not be passed on. */
 export function formOf(status: number, headers: IncomingHttpHeaders): "json" | "events" | "empty" | Refusal {
@@ -79,6 +77,7 @@ export class Relay implements Sink, Patience {
   #length = -1;
   #status = 0;
   #last: Buffer | undefined;
+  #whole = false;
   /** Something came when the client was gone. */
   #missed = false;
 
@@ -117,7 +116,10 @@ export class Relay implements Sink, Patience {
 
   data(chunk: Buffer): boolean {
     const x = this.#x;
-    if (this.#form === "empty") return true;
+    if (this.#form === "empty" || this.#whole) return true;
+    const entire = this.#form === "json" && chunk.length === this.#length;
+    const text = entire ? chunk.toString("latin1") : "";
+    if (entire && isPlain(text)) return this.whole(text);
     x.record.response_bytes += chunk.length;
     if (x.clientGone) this.#missed = true;
     if (x.choice !== undefined) learnFrom(x.choice, chunk);
@@ -125,15 +127,27 @@ export class Relay implements Sink, Patience {
       this.#counter!.push(chunk);
       this.#last = chunk;
       if (x.clientGone) return true;
-      if (this.#counter!.certain) return this.#endWith(chunk);
+      if (this.#counter!.certain) return this.#endWith(chunk.toString("latin1"));
       this.#begin();
-    } else if (chunk.length === this.#length) {
+    } else if (entire) {
       this.#last = chunk;
-      // Whole in one piece: as text of single bytes, Node joins it to the head in one plain write.
-      if (!x.clientGone) x.res.end(chunk.toString("latin1"), "latin1");
+      if (!x.clientGone) x.res.end(text, "latin1");
       return true;
     }
     return x.clientGone || x.res.write(chunk);
+  }
+
+  /** All of the answer at once, and a plain result. `text`: its bytes as characters, which Node joins to the head in one plain write. */
+  whole(text: string): true {
+    const x = this.#x;
+    this.#whole = true;
+    x.record.response_bytes += text.length;
+    if (this.#form === "events") {
+      x.record.stream_events = this.#counter!.count + 1;
+      this.#beginWith(text.length);
+    }
+    if (!x.clientGone) sendTogether(x, text);
+    return true;
   }
 
   /** The head of a stream whose first event is late. */
@@ -150,19 +164,25 @@ export class Relay implements Sink, Patience {
   }
 
   /** Nothing may follow a response, so its end is the answer's: head, event and end in one plain write where they can be. */
-  #endWith(chunk: Buffer): true {
+  #endWith(text: string): true {
     const { res } = this.#x;
     if (res.writableEnded) return true;
-    if (!res.headersSent) {
-      this.#x.callOff();
-      res.writeHead(200, [...EVENTS_HEAD, "content-length", String(chunk.length)]);
-    }
-    res.end(chunk.toString("latin1"), "latin1");
+    this.#beginWith(text.length);
+    res.end(text, "latin1");
     return true;
+  }
+
+  /** The head of a stream of which all is there. */
+  #beginWith(length: number): void {
+    const { res } = this.#x;
+    if (res.headersSent || this.#x.clientGone) return;
+    this.#x.callOff();
+    res.writeHead(200, [...EVENTS_HEAD, "content-length", String(length)]);
   }
 
   end(): Refusal | undefined {
     const x = this.#x;
+    if (this.#whole) return;
     if (this.#counter !== undefined) {
       x.record.stream_events = this.#counter.count;
       if (!this.#counter.answered && x.id !== null) {
@@ -189,10 +209,12 @@ export class Relay implements Sink, Patience {
   }
 
   isAnswered(): boolean {
-    return this.#counter?.certain ?? false;
+    return this.#whole || (this.#counter?.certain ?? false);
   }
 
   fail(refusal: Refusal): void {
+    // What comes after the whole answer is not the client's any more.
+    if (this.#whole) return;
     if (this.#counter !== undefined) this.#x.record.stream_events = this.#counter.count;
     failAnswer(this.#x, refusal, this.#form === "events");
   }
@@ -225,33 +247,4 @@ class Watch extends SseCounter {
     if (kind !== "call") this.#seen = true;
     if (kind === "response") this.#certain = true;
   }
-}
-
-/**
- * Notes a JSON-RPC error or an `isError` result, where that is cheap: of a
- * small JSON answer, or of the last small piece of a stream; read only
- * when it contains the words. Larger answers are not looked into.
- */
-export function noteOutcome(x: Exchange, bytes: Buffer, events: boolean): void {
-  if (bytes.length > INSPECTED_BYTES) return;
-  const text = bytes.toString("latin1");
-  if (!text.includes('"error"') && !/"isError"\s*:\s*true/.test(text)) return;
-  const start = events ? text.lastIndexOf("data:") + 5 : 0;
-  try {
-    noteMessage(x, JSON.parse(text.slice(start)));
-  } catch {
-    // A piece that begins within an event is not looked into.
-  }
-}
-
-/** Notes into the record what a JSON-RPC response says of its outcome. */
-export function noteMessage(x: Exchange, message: unknown): void {
-  if (!isObject(message)) return;
-  if (x.choice !== undefined) learnEra(x.choice, message);
-  const { error, result } = message;
-  if (isObject(error)) {
-    x.record.is_error = true;
-    x.record.jsonrpc_code = typeof error["code"] === "number" ? error["code"] : null;
-    x.record.error = typeof error["message"] === "string" ? error["message"].slice(0, 500) : null;
-  } else if (isObject(result) && result["isError"] === true) x.record.is_error = true;
 }

@@ -1,5 +1,5 @@
 import { Lru } from "../lib/lru.ts";
-import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
+import { addressOf, type Endpoint, type Snapshot } from "../snapshot/snapshot.ts";
 
 /** `/{org}/{server}` or `/{org}/{server}@{deployment}`, and whatever stands below. */
 const below = /^\/([a-z0-9][a-z0-9-]*)\/([a-z0-9][a-z0-9-]*)(?:@([a-z0-9][a-z0-9-]*))?(\/[^?#]*)$/;
@@ -24,28 +24,22 @@ export function faceOf(url: string): Face {
 
 /** The endpoint that a URL names, or undefined. Only the very paths of an MCP endpoint name one. */
 export function resolve(snapshot: Snapshot, url: string): Endpoint | undefined {
-  const place = places.get(url) ?? placeOf(url);
-  return place && snapshot.endpoint(place.organization, place.server, place.deployment);
-}
-
-interface Place {
-  readonly organization: string;
-  readonly server: string;
-  readonly deployment: string;
+  const address = addresses.get(url) ?? read(url);
+  return address === undefined ? undefined : snapshot.endpoint(address);
 }
 
 const faces = new Set(["/mcp", "/sse", "/messages"]);
 
 /** How URLs read, which never changes; what stands there is asked anew each time. */
-const places = new Lru<string, Place>(1024);
+const addresses = new Lru<string, string>(1024);
 
-function placeOf(url: string): Place | undefined {
+function read(url: string): string | undefined {
   const match = below.exec(withoutQuery(url));
   if (match === null || !faces.has(match[4]!)) return;
-  const place = { organization: match[1]!, server: match[2]!, deployment: match[3] ?? "live" };
+  const address = addressOf(match[1]!, match[2]!, match[3] ?? "live");
   // The URLs of messages name a stream, and are not met again for long.
-  if (url.length <= 256 && match[4] !== "/messages") places.set(url, place);
-  return place;
+  if (url.length <= 256 && match[4] !== "/messages") addresses.set(url, address);
+  return address;
 }
 
 function withoutQuery(url: string): string {

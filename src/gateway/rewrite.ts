@@ -7,7 +7,8 @@ import type { Exchange } from "./exchange.ts";
 import type { Sink } from "./forward.ts";
 import type { Unfinished } from "./streams/ask-again.ts";
 import { Refusal } from "./refusal.ts";
-import { failAnswer, formOf, noteMessage, startEvents } from "./relay.ts";
+import { noteMessage } from "./outcome.ts";
+import { failAnswer, formOf, startEvents } from "./relay.ts";
 import { keepAliveComment, Rest } from "./streams/keep-alive.ts";
 import { noMessage, upstreamMessage } from "./upstream-message.ts";
 

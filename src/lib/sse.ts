@@ -121,6 +121,20 @@ export class SseReader {
   }
 }
 
+/**
+ * The data of a piece that is one whole `message` event in its plainest form and nothing else: a
+ * line of data, after the event's name or without it. `text`: bytes as characters.
+ */
+export function soleEvent(text: string): string | undefined {
+  const end = text.endsWith("\r\n\r\n") ? "\r\n" : "\n";
+  if (!text.endsWith(end + end)) return;
+  const name = `event: message${end}`;
+  const start = text.startsWith(name) ? name.length : 0;
+  if (!text.startsWith("data: ", start)) return;
+  const data = text.slice(start + 6, -2 * end.length);
+  return data.includes("\n") || data.includes("\r") ? undefined : data;
+}
+
 /** One `message` event with one line of data; JSON text has no line ends of its own. */
 export function sseMessage(json: string, id?: string): string {
   return id === undefined

@@ -42,6 +42,11 @@ export interface Endpoint {
   readonly requestWindowMs: number;
 }
 
+/** How an endpoint is asked for, by slugs: `acme/weather@live`. `deployment` is "live" or a preview's slug. */
+export function addressOf(organization: string, server: string, deployment: string): string {
+  return `${organization}/${server}@${deployment}`;
+}
+
 /** A key as the gateway knows it; the secret itself is nowhere. */
 export interface KeyEntry {
   readonly id: string;
@@ -64,8 +69,8 @@ export type SnapshotChange =
  * replaces one shard; every look-up is O(1) and synchronous.
  */
 export interface Snapshot {
-  /** `deployment` is "live" or a preview's slug. */
-  endpoint(organization: string, server: string, deployment: string): Endpoint | undefined;
+  /** By its address; see `addressOf`. */
+  endpoint(address: string): Endpoint | undefined;
   /** By SHA-256 of the whole key, hex. */
   key(hash: string): KeyEntry | undefined;
   principal(organization: string, id: string): Principal | undefined;

@@ -1,7 +1,7 @@
 import type { Principal } from "../policy/decide.ts";
 import { type Holder, KeptSessions } from "./kept-sessions.ts";
 import type { SessionState } from "./session.ts";
-import type { Endpoint, KeyEntry, Snapshot, SnapshotChange } from "./snapshot.ts";
+import { addressOf, type Endpoint, type KeyEntry, type Snapshot, type SnapshotChange } from "./snapshot.ts";
 
 /** One shard, compiled anew; it replaces the shard of the same kind and subject. */
 export type Shard =
@@ -49,7 +49,7 @@ export interface SnapshotState extends Snapshot {
 /** The snapshot in shards: what a gateway decides by, all of it in memory. */
 export function createSnapshot(now: () => number): SnapshotState {
   const endpoints = new Map<string, Endpoint>();
-  const pathsOf = new Map<string, readonly string[]>();
+  const addressesOf = new Map<string, readonly string[]>();
   const keys = new Map<string, KeyEntry>();
   const hashOf = new Map<string, string>();
   const principals = new Map<string, Principal>();
@@ -69,7 +69,7 @@ export function createSnapshot(now: () => number): SnapshotState {
   };
 
   return {
-    endpoint: (organization, server, deployment) => endpoints.get(`${organization}/${server}@${deployment}`),
+    endpoint: (address) => endpoints.get(address),
     key: (hash) => keys.get(hash),
     principal: (organization, id) => principals.get(`${organization}/${id}`),
     session: (id) => sessions.get(id)?.state,
@@ -87,13 +87,15 @@ export function createSnapshot(now: () => number): SnapshotState {
         case "egress":
           return void allowed.set(shard.organization, shard.hosts);
         case "server": {
-          const before = (pathsOf.get(shard.subject) ?? []).map((path) => endpoints.get(path)!);
-          const paths = shard.endpoints.map((e) => `${e.organization.slug}/${e.server.slug}@${e.deployment}`);
-          for (const path of pathsOf.get(shard.subject) ?? [])
-            if (!paths.includes(path)) endpoints.delete(path);
-          shard.endpoints.forEach((endpoint, index) => endpoints.set(paths[index]!, endpoint));
-          if (paths.length > 0) pathsOf.set(shard.subject, paths);
-          else pathsOf.delete(shard.subject);
+          const known = addressesOf.get(shard.subject) ?? [];
+          const before = known.map((address) => endpoints.get(address)!);
+          const addresses = shard.endpoints.map((e) =>
+            addressOf(e.organization.slug, e.server.slug, e.deployment),
+          );
+          for (const address of known) if (!addresses.includes(address)) endpoints.delete(address);
+          shard.endpoints.forEach((endpoint, index) => endpoints.set(addresses[index]!, endpoint));
+          if (addresses.length > 0) addressesOf.set(shard.subject, addresses);
+          else addressesOf.delete(shard.subject);
           tell({ kind: "server", subject: shard.subject, before, after: shard.endpoints });
           return;
         }

@@ -189,7 +189,7 @@ describe("offing check", () => {
   it("fails where the server does not start any more", async () => {
     const { build } = await deployed(world.owner, "gone", files());
     const { services, runner } = world.system;
-    const { upstream } = services.snapshot.endpoint("default", "gone", "live")!;
+    const { upstream } = services.snapshot.endpoint("default/gone@live")!;
     await rm(join(world.dataDir, "artifacts", build.artifact!.split(":").at(-1)!), {
       recursive: true,
       force: true,

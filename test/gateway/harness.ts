@@ -66,8 +66,7 @@ export class TestGateway implements AsyncDisposable {
   ): Promise<TestGateway> {
     const world = new TestGateway();
     const snapshot: Snapshot = {
-      endpoint: (organization, server, deployment) =>
-        world.#endpoints.get(`${organization}/${server}@${deployment}`),
+      endpoint: (address) => world.#endpoints.get(address),
       key: () => undefined,
       principal: () => undefined,
       session: (id) => world.published.get(id),

@@ -108,7 +108,7 @@ describe("A handshake session", () => {
     const held = await kept.client(user, "kept", { name: "rested", answer: "Ada" });
     await callText(held, "keep", { value: "rested" });
     expect(await callText(held, "ask")).toBe("Ada");
-    const { upstream } = world.system.services.snapshot.endpoint("default", "kept", "live")!;
+    const { upstream } = world.system.services.snapshot.endpoint("default/kept@live")!;
     if (upstream.kind !== "hosted") throw new Error("it is hosted");
     await world.system.runner.retire(upstream.target);
     expect(await callText(held, "ask")).toBe("Ada");
@@ -157,7 +157,7 @@ describe("What is published of a session", () => {
     const held = await kept.client(user, "kept", { name: client });
     const { id, startedAt } = await kept.sessionOf(user, "kept", client);
     await held.close();
-    const endpoint = world.system.services.snapshot.endpoint("default", "kept", "live")!;
+    const endpoint = world.system.services.snapshot.endpoint("default/kept@live")!;
     const began = Date.parse(startedAt);
     return {
       id,

@@ -30,7 +30,7 @@ async function registered(server: string): Promise<SdkServer> {
   return upstream;
 }
 
-const eras = (server: string) => world.system.services.snapshot.endpoint("default", server, "live")!.eras;
+const eras = (server: string) => world.system.services.snapshot.endpoint(`default/${server}@live`)!.eras;
 const view = (server: string) => world.owner.client.call("getServer", { organization: "default", server });
 const post = (server: string, given: { headers: Record<string, string>; body: string }) =>
   fetch(`${world.url}/default/${server}/mcp`, {

@@ -1,11 +1,13 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { SseReader, sseMessage } from "../../lib/sse.ts";
+import { soleEvent, SseReader, sseMessage } from "../../lib/sse.ts";
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import { statelessStatus } from "../../mcp/errors.ts";
+import { glance } from "../../mcp/glance.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Sink } from "../forward.ts";
 import type { Refusal } from "../refusal.ts";
-import { formOf, noteMessage, Relay } from "../relay.ts";
+import { isPlain, noteMessage } from "../outcome.ts";
+import { formOf, Relay } from "../relay.ts";
 import { upstreamMessage } from "../upstream-message.ts";
 
 /** What asks for input or names a task is not larger, where its client cannot be asked for anything. */
@@ -57,6 +59,13 @@ export class StatelessRelay implements Sink {
   data(chunk: Buffer): boolean | Refusal {
     if (this.#form === "events") return this.#events(chunk);
     if (this.#form !== "json" || this.#passing) return this.#relay.data(chunk);
+    if (chunk.length === this.#length) {
+      const text = chunk.toString("latin1");
+      if (isPlain(text)) {
+        this.#passing = true;
+        return this.#relay.start(this.#status, this.#headers) ?? this.#relay.whole(text);
+      }
+    }
     this.#hold(chunk);
     if (this.#size <= this.#mostBytes && (this.#size !== this.#length || marked(this.#whole()))) return true;
     this.#passing = true;
@@ -109,6 +118,11 @@ export class StatelessRelay implements Sink {
 
   /** Passes whole events on, and keeps the beginning of the next. */
   #events(chunk: Buffer): boolean {
+    if (this.#size === 0 && !this.#passing) {
+      const text = chunk.toString("latin1");
+      const data = isPlain(text) ? soleEvent(text) : undefined;
+      if (data !== undefined && glance(data) === "response") return this.#relay.whole(text);
+    }
     // An end may begin in what is held already.
     const before = this.#held.at(-1)?.subarray(-3);
     const ends = endOfEvents(before === undefined ? chunk : Buffer.concat([before, chunk])) > 0;

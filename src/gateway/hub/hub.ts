@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../mcp/envelope.ts";
-import type { Endpoint, Snapshot, SnapshotChange } from "../../snapshot/snapshot.ts";
+import { addressOf, type Endpoint, type Snapshot, type SnapshotChange } from "../../snapshot/snapshot.ts";
 import { proofOf } from "../authenticate.ts";
 import type { Asked, Envelope } from "../envelope.ts";
 import type { Ground } from "../ground.ts";
@@ -169,7 +169,7 @@ export class Hub {
     const { snapshot, tokens, book } = this.#services;
     const { endpoint: before, proof, session } = listener;
     const { organization, server, deployment } = before;
-    const endpoint = snapshot.endpoint(organization.slug, server.slug, deployment);
+    const endpoint = snapshot.endpoint(addressOf(organization.slug, server.slug, deployment));
     const principal =
       proof === undefined ? listener.principal : tokens.verify(proof.token, proof.hash)?.principal;
     if (endpoint?.id !== before.id || principal === undefined || !mayDiscover(endpoint, principal)) {

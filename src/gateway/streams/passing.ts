@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { type SseEvent, SseReader, SseTooLarge } from "../../lib/sse.ts";
+import { soleEvent, type SseEvent, SseReader, SseTooLarge } from "../../lib/sse.ts";
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import { glance, GLANCE_BYTES } from "../../mcp/glance.ts";
 import { parseBounded } from "../../mcp/lossless.ts";
@@ -8,7 +8,8 @@ import type { Exchange } from "../exchange.ts";
 import type { Sink } from "../forward.ts";
 import type { Unfinished } from "./ask-again.ts";
 import { Refusal } from "../refusal.ts";
-import { formOf, noteOutcome, Relay } from "../relay.ts";
+import { isPlain, noteOutcome } from "../outcome.ts";
+import { formOf, Relay } from "../relay.ts";
 import type { Ground } from "../ground.ts";
 import type { OpenSession } from "../session.ts";
 import { beginsWithResponse } from "./first-event.ts";
@@ -72,6 +73,14 @@ export class Passing implements Sink {
   data(chunk: Buffer): boolean | Refusal {
     if (this.#relay !== undefined) return this.#relay.data(chunk);
     if (this.#reader !== undefined) return this.#feed(chunk);
+    if (this.#form === "events" && this.#size === 0 && !this.#answer.streaming) {
+      const text = chunk.toString("latin1");
+      const data = isPlain(text) ? soleEvent(text) : undefined;
+      if (data !== undefined && glance(data) === "response") {
+        this.#x.callOff();
+        return this.#pass(this.#status, EVENTS) ?? this.#relay!.whole(text);
+      }
+    }
     this.#held.push(chunk);
     this.#size += chunk.length;
     if (this.#form === "events") return this.#decide();

@@ -1,6 +1,6 @@
 import { type JsonObject } from "../../mcp/envelope.ts";
 import type { Exchange, Patience } from "../exchange.ts";
-import { noteMessage } from "../relay.ts";
+import { noteMessage } from "../outcome.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Ground } from "../ground.ts";
 import type { OpenSession } from "../session.ts";
