@@ -5,11 +5,13 @@ import { callsOf, forwarder, gateway, socket, stop, usage } from "./processes.ts
 /**
  * What the gateway costs: CPU µs per call (of its process alone), requests per
  * second and latencies, for JSON and for event stream answers, beside the bare
- * upstream and a forwarder without checks, interleaved in one run.
+ * upstream and a forwarder without checks, interleaved in one run. A ratio is
+ * the median over the rounds, each gateway measured against its own round's
+ * forwarder: what else the machine does hits both.
  */
 const median = (values: readonly number[]) => quantile(values, 0.5);
-const requests = Number(process.env["BENCH_REQUESTS"] ?? 10_000);
-const rounds = Number(process.env["BENCH_ROUNDS"] ?? 3);
+const requests = Number(process.env["BENCH_REQUESTS"] ?? 6_000);
+const rounds = Number(process.env["BENCH_ROUNDS"] ?? 11);
 const levels = (process.env["BENCH_CONNECTIONS"] ?? "1,16,64").split(",").map(Number);
 
 for (const tool of ["add", "stream"] as const) {
@@ -20,7 +22,7 @@ for (const tool of ["add", "stream"] as const) {
     { name: "gateway, stateless", socket: socket("g"), request: stateless, child: gateway },
     { name: "gateway, handshake", socket: socket("g"), request: handshake, child: gateway },
   ];
-  for (const subject of subjects) await load(subject.socket, subject.request, 16, requests);
+  for (const subject of subjects) await load(subject.socket, subject.request, 16, 2 * requests);
   for (const connections of levels) {
     const seen = subjects.map(() => ({
       cpu: [] as number[],
@@ -48,7 +50,7 @@ for (const tool of ["add", "stream"] as const) {
     console.log(`\n${form}, ${connections} connections, median of ${rounds} rounds${aim}`);
     const base = seen[1]!;
     const ratio = (of: readonly number[], to: readonly number[]) =>
-      `×${(median(of) / median(to)).toFixed(2)}`;
+      `×${median(of.map((value, round) => value / to[round]!)).toFixed(2)}`;
     for (const [i, subject] of subjects.entries()) {
       const { cpu, rate, p50, p99 } = seen[i]!;
       const cost = cpu.length === 0 ? "" : `${median(cpu).toFixed(1)} µs CPU (${ratio(cpu, base.cpu)})`;
