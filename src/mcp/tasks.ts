@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, meta, metaOf } from "./envelope.ts";
+import type { Manifest } from "./manifest.ts";
 
 /**
  * The tasks extension of the stateless era (SEP-2663; ext-tasks, 2026-07-28):
@@ -22,6 +23,16 @@ export function declaresTasks(params: JsonObject): boolean {
 export function announcesTasks(capabilities: JsonObject): boolean {
   const extensions = capabilities["extensions"];
   return isObject(extensions) && isObject(extensions[tasksExtension]);
+}
+
+/** The names of tools that run as experimental tasks only, which no call through the gateway can ask for. */
+export function onlyAsTasks({ items, eras }: Manifest): string[] {
+  if (eras.includes("stateless")) return [];
+  return items.flatMap(({ kind, name, definition }) =>
+    kind === "tool" && supportsTasks(definition) && definition.execution["taskSupport"] === "required"
+      ? [name]
+      : [],
+  );
 }
 
 /** The result of `tools/list` without `execution.taskSupport`, which means nothing in the other era. */

@@ -353,4 +353,15 @@ export const backgroundTasks: readonly Requirement[] = [
       test: hosted,
     },
   },
+  {
+    id: "tasks.required-warned",
+    behaviour: "A build warns of tools that run as experimental tasks only, which no call can ask for.",
+    section: design,
+    break: {
+      file: "src/mcp/tasks.ts",
+      from: '  if (eras.includes("stateless")) return [];',
+      to: "  if (eras.length > 0) return [];",
+      test: "test/system/inspection.test.ts",
+    },
+  },
 ];

@@ -87,6 +87,30 @@ def two() -> str:
   expect(build.warnings).toEqual([expect.stringContaining("prompts/list")]);
 });
 
+it("a tool that runs as an experimental task only is live with a warning, since no call can ask for that. [R:tasks.required-warned]", async () => {
+  const { build } = await deployed(world.owner, "required", {
+    "requirements.txt": "fastmcp[tasks]==3.4.10\n",
+    "main.py": `from fastmcp import FastMCP
+from fastmcp.server.tasks import TaskConfig
+
+mcp = FastMCP("Required")
+
+
+@mcp.tool(task=TaskConfig(mode="required"))
+async def slow() -> int:
+    return 1
+
+
+@mcp.tool(task=True)
+async def either() -> int:
+    return 1
+`,
+  });
+  expect(build).toMatchObject({ status: "succeeded", capabilities: 2 });
+  const about = build.warnings.filter((warning) => warning.includes("runs as a task only"));
+  expect(about).toEqual([expect.stringMatching(/the tool slow .* with task=True it runs as any other/)]);
+});
+
 it("a server that connects to a database at its start is told what this machine lets out", async () => {
   const { build } = await deploy(
     "connecting",

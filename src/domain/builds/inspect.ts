@@ -3,6 +3,7 @@ import type { Inspected, InspectRequest, Inspector } from "../../build/ports.ts"
 import { messageOf } from "../../lib/log.ts";
 import { printable } from "../../lib/printable.ts";
 import type { Manifest } from "../../mcp/manifest.ts";
+import { onlyAsTasks } from "../../mcp/tasks.ts";
 import type { Mask } from "../../runner/mask.ts";
 import { type Isolation, type Lease, type Runner, StartError } from "../../runner/runner.ts";
 import { discover } from "../../upstream/discover.ts";
@@ -55,6 +56,7 @@ export function createInspector(options: InspectorOptions): Inspector & { close(
           signal,
           onProblem: ({ method, message }) => found.push(`${method} could not be read whole: ${message}`),
         });
+        found.push(...onlyAsTasks(manifest).map(uncallable));
         const problems = [...(await told(inspection, found)), ...(lease.warnings ?? [])];
         const timer = setTimeout(() => {
           kept.delete(timer);
@@ -85,6 +87,10 @@ export function createInspector(options: InspectorOptions): Inspector & { close(
       kept.clear();
     },
   };
+}
+
+function uncallable(tool: string): string {
+  return `the tool ${tool} runs as a task only (mode="required"), in a form of tasks that does not pass the gateway, so that it cannot be called; with task=True it runs as any other`;
 }
 
 /** The manifest with the only era of each capability that has one; of a server that speaks one era, all have that. */
