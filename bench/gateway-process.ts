@@ -51,6 +51,7 @@ const gateway = createGateway({
     principal: () => principal,
     session: () => undefined,
     keptSessions: () => 0,
+    endedBefore: () => 0,
     watch: () => () => {},
   },
   tokens: { verify: (_, sha256) => keys.get(sha256) },

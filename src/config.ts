@@ -8,6 +8,7 @@ export interface Env {
   readonly port: string | undefined;
   readonly host: string | undefined;
   readonly workers: string | undefined;
+  readonly workerSilence: string | undefined;
   readonly publicUrl: string | undefined;
   readonly databaseUrl: string | undefined;
   readonly valkeyUrl: string | undefined;
@@ -31,6 +32,8 @@ export interface Config {
   readonly host: string;
   /** Gateway processes that share the port; 0: the program itself serves it. */
   readonly workers: number;
+  /** Milliseconds after which one of them that says nothing is taken for stuck, and replaced. */
+  readonly workerSilenceMs: number;
   /** An origin: http or https, host and port, no trailing slash. Undefined until the port is known. */
   readonly publicUrl: string | undefined;
   readonly databaseUrl: string | undefined;
@@ -46,7 +49,7 @@ export interface Config {
   readonly python: string;
   /** Web origins whose pages may be MCP clients, beside our own; `*` for any. */
   readonly allowedOrigins: readonly string[];
-  /** Requests of one caller at a time, and standing streams, in one gateway process. */
+  /** Requests of one caller at a time, and standing streams, over all gateway processes. */
   readonly callerRequests: number;
   readonly callerStreams: number;
 }
@@ -63,6 +66,7 @@ export function readEnv(env: NodeJS.ProcessEnv): Env {
     port: one("OFFING_PORT"),
     host: one("OFFING_HOST"),
     workers: one("OFFING_WORKERS"),
+    workerSilence: one("OFFING_WORKER_SILENCE_SECONDS"),
     publicUrl: one("OFFING_PUBLIC_URL"),
     databaseUrl: one("DATABASE_URL"),
     valkeyUrl: one("VALKEY_URL"),
@@ -94,6 +98,7 @@ export function toConfig(env: Env): Config {
     port: integer("the port", env.port, 7400, 0, 65_535),
     host: env.host ?? "127.0.0.1",
     workers: integer("the number of workers", env.workers, 0, 1, 32),
+    workerSilenceMs: 1000 * integer("OFFING_WORKER_SILENCE_SECONDS", env.workerSilence, 30, 1, 3600),
     publicUrl: origin(env.publicUrl),
     databaseUrl: env.databaseUrl,
     valkeyUrl: env.valkeyUrl,

@@ -14,6 +14,8 @@ export interface BuildServices {
   /** The program's own environment: PATH, certificates, pip's settings. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly limits?: Partial<BuildLimits>;
+  /** Waits before an index is asked again; rejects when aborted. */
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 export interface BuildLimits {

@@ -205,7 +205,8 @@ export const routes = {
     method: "GET",
     path: "/organizations/:organization/servers/:server/sessions",
     params: server,
-    summary: "A server's sessions of the last day, newest first; yours, or for its editors everybody's",
+    summary:
+      "A server's sessions, newest first, ended ones of the last day too; yours, or for its editors everybody's",
     input: s.Page,
     output: s.listOf(s.Session),
   }),

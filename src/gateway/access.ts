@@ -1,30 +1,30 @@
 import { decide } from "../policy/decide.ts";
 import type { Permission } from "../policy/permissions.ts";
 import { addressOf } from "../snapshot/snapshot.ts";
-import { type Proof, proofOf } from "./authenticate.ts";
+import { invalidToken, type Proof, proofOf } from "./authenticate.ts";
 import type { Ground } from "./ground.ts";
 import { notFound, Refusal } from "./refusal.ts";
 import type { Turn } from "./turn.ts";
 
 /** How soon something ends whose key, grant or membership has ended. */
-const CHECK_MS = 1_000;
+export const CHECK_MS = 1_000;
 
 /** Whether what a request began may still go on: asked anew for as long as it does. */
 export class Access {
-  readonly #ground: Pick<Ground, "snapshot" | "tokens" | "clock">;
+  readonly #ground: Pick<Ground, "snapshot" | "tokens">;
   readonly #place: Pick<Turn, "endpoint" | "principal">;
   readonly #proof: Proof | undefined;
   readonly #needs: Permission;
   #checkedAt: number;
 
-  /** `needs`: what the request needs on its server. */
-  constructor(ground: Pick<Ground, "snapshot" | "tokens" | "clock">, turn: Turn, needs: Permission) {
+  /** `needs`: what the request needs on its server. May be made late: its first look is a second after the request came. */
+  constructor(ground: Pick<Ground, "snapshot" | "tokens">, turn: Turn, needs: Permission) {
     const { x, endpoint, principal } = turn;
     this.#ground = ground;
     this.#place = { endpoint, principal };
     this.#proof = proofOf(x);
     this.#needs = needs;
-    this.#checkedAt = ground.clock.monotonic();
+    this.#checkedAt = x.started;
   }
 
   /** Why it may not go on. Looks once a second at most. `now`: monotonic milliseconds. */
@@ -41,6 +41,7 @@ export class Access {
         "authentication",
         401,
         "The key of this call was revoked, and the call has ended. It may have taken effect. `offing keys create` makes a new key.",
+        { headers: { "www-authenticate": invalidToken } },
       );
     }
     if (snapshot.endpoint(addressOf(organization.slug, server.slug, deployment))?.id !== id) {

@@ -7,6 +7,9 @@ import { Refusal } from "./refusal.ts";
 
 const realm = 'Bearer realm="Offing"';
 
+/** What a 401 for a key that is not good says to clients (RFC 6750, 3.1). */
+export const invalidToken = `${realm}, error="invalid_token", error_description="The key is unknown or revoked"`;
+
 /** A token as it came, and its hash: a pure function of the header, and so never out of date. */
 interface Presented {
   readonly token: string;
@@ -38,7 +41,7 @@ export function createAuthenticator(tokens: Tokens): (x: Exchange) => Principal 
     if (proof === undefined) {
       throw unauthenticated(
         "The key is unknown or has been revoked. `offing keys list` shows your keys, `offing keys create` makes a new one.",
-        `${realm}, error="invalid_token", error_description="The key is unknown or revoked"`,
+        invalidToken,
       );
     }
     if (known === undefined) seen.set(header!, presented);

@@ -10,8 +10,9 @@ import { HandshakeCell } from "./cells/handshake.ts";
 import { HandshakeOnStatelessCell } from "./cells/handshake-on-stateless.ts";
 import { StatelessCell } from "./cells/stateless.ts";
 import { StatelessOnHandshakeCell } from "./cells/stateless-on-handshake.ts";
-import type { Asked, Envelope } from "./envelope.ts";
+import { type Asked, type Envelope, judgeMethod } from "./envelope.ts";
 import { choiceOf, eraFor } from "./era.ts";
+import { servedByHolder } from "./line-holder.ts";
 import { Refusal } from "./refusal.ts";
 import { openState, type RequestState } from "./request-state.ts";
 import type { Services } from "./services.ts";
@@ -52,8 +53,10 @@ export class Conversation {
   async end(turn: Turn): Promise<void> {
     const { x, endpoint, principal } = turn;
     const { book } = this.#services;
+    judgeMethod(x, "there are no sessions to end");
     x.record.era = "handshake";
     const session = book.open(x, endpoint, principal);
+    if (servedByHolder(turn, this.#services, session)) return;
     // Before it ends: nothing is known of it then.
     const spoken = this.#services.upstreamSessions.spokenIn(turn, session);
     await book.end(turn, session);
@@ -83,9 +86,11 @@ export class Conversation {
       case "stateless_note":
         return turn.x.answerEmpty(202);
       case "note":
+        if (servedByHolder(turn, this.#services, session!)) return;
         if (this.#handshakeOnStateless.note(turn, session!, envelope.message)) return;
-        return this.#handshake.note(turn, session!);
+        return this.#handshake.note(turn, session!, envelope.message);
       case "handshake":
+        if (servedByHolder(turn, this.#services, session!)) return;
         return this.#fromHandshake(turn, session!, envelope.request);
     }
   }
@@ -96,8 +101,8 @@ export class Conversation {
     if (request.method === "logging/setLevel") return this.#setLevel(turn, session, request);
     const capability = noteCapability(x, endpoint.manifest);
     const era = eraFor(endpoint, "handshake", capability);
-    x.choice = choiceOf(endpoint, capability, era);
-    const { hub } = this.#services;
+    const { hub, upstreams } = this.#services;
+    x.choice = choiceOf(endpoint, capability, era, upstreams);
     if (era === "stateless") {
       if (isSubscription(request)) return hub.subscription(turn, session, request);
       return this.#handshakeOnStateless.request(turn, session, request);
@@ -146,7 +151,7 @@ export class Conversation {
     // A call that waits goes on where it waits, whatever would be chosen now.
     const state = request.known.names === null ? undefined : openState(this.#services, turn, request);
     const era = state?.kind === "parked" ? "handshake" : eraFor(endpoint, "stateless", capability);
-    x.choice = choiceOf(endpoint, capability, era);
+    x.choice = choiceOf(endpoint, capability, era, this.#services.upstreams);
     const virtual = this.#services.virtualSessions.of(turn, envelope);
     if (virtual instanceof Promise) {
       virtual.then(

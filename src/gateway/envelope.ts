@@ -93,6 +93,15 @@ function stateless(x: Exchange, message: Message & { kind: "request" | "notifica
   return { kind: "stateless", request: known(x, message, "stateless"), envelope };
 }
 
+/** Throws the 405 for a method that the named revision has no more: since 2026-07-28 all is posted (basic/transports/streamable-http). */
+export function judgeMethod({ req }: Exchange, instead: string): void {
+  const version = req.headers["mcp-protocol-version"];
+  if (typeof version !== "string" || !isStatelessRevision(version)) return;
+  throw new Refusal("protocol", 405, `Revision ${version} has no ${req.method}; ${instead}.`, {
+    headers: { allow: "POST" },
+  });
+}
+
 /** The revision that a handshake request names; throws the 400 for one that is not served. */
 export function judgeRevision(x: Exchange): void {
   const spoken = x.req.headers["mcp-protocol-version"] ?? unnamedHandshake;

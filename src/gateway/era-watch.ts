@@ -62,6 +62,8 @@ function contradicts(spoken: Era, method: string | null, status: number, code: u
     if (status === 404) return code !== codes.methodNotFound;
     return status === 405 || (method === "server/discover" && code === codes.methodNotFound);
   }
+  // It takes no POST at all: it may speak the transport that was before Streamable HTTP.
+  if (status === 405) return true;
   if (status === 400) return stateless || code === codes.invalidParams;
   return code === codes.methodNotFound && (status === 404 || method === "initialize");
 }

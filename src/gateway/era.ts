@@ -1,20 +1,18 @@
-import { Lru } from "../lib/lru.ts";
 import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import type { Era } from "../mcp/eras.ts";
 import { codes } from "../mcp/errors.ts";
 import type { Capability } from "../mcp/manifest.ts";
+import { codeOf } from "../snapshot/era-refusals.ts";
 import type { Endpoint } from "../snapshot/snapshot.ts";
+import type { Upstreams } from "./ports.ts";
 
-/** In which era a capability's server was spoken to, where it had been free to choose. */
+/** In which era a capability's server was spoken to, where it had been free to choose, and who is told of a refusal. */
 export interface EraChoice {
   readonly endpoint: Endpoint;
   readonly capability: Capability;
   readonly era: Era;
+  readonly upstreams: Upstreams;
 }
-
-/** What refusals have taught: the era that a capability needs, or that it refuses both. */
-const learned = new Lru<string, Era | "neither">(10_000);
-let empty = true;
 
 /**
  * In which era the upstream is spoken to: the client's own, unless the
@@ -23,13 +21,16 @@ let empty = true;
  */
 export function eraFor(endpoint: Endpoint, client: Era, capability?: Capability): Era {
   const { eras } = endpoint;
-  let wanted = capability?.era ?? client;
-  if (!empty && capability !== undefined && eras.length > 1) {
-    const taught = learned.get(keyOf(endpoint, capability));
-    if (taught !== undefined) wanted = taught === "neither" ? client : taught;
-  }
+  const wanted = (capability === undefined ? undefined : neededBy(capability)) ?? client;
   if (eras.includes(wanted)) return wanted;
   return eras.includes(client) ? client : (eras[0] ?? client);
+}
+
+/** The only era in which a capability works; of one that has refused both, none is better than the other. */
+function neededBy({ era, refused }: Capability): Era | undefined {
+  if (refused === undefined) return era;
+  if (refused.length > 1) return undefined;
+  return refused[0] === "stateless" ? "handshake" : "stateless";
 }
 
 /** The choice to learn from; undefined where there is none. */
@@ -37,8 +38,10 @@ export function choiceOf(
   endpoint: Endpoint,
   capability: Capability | undefined,
   era: Era,
+  upstreams: Upstreams,
 ): EraChoice | undefined {
-  return capability === undefined || endpoint.eras.length < 2 ? undefined : { endpoint, capability, era };
+  if (capability === undefined || endpoint.eras.length < 2) return undefined;
+  return { endpoint, capability, era, upstreams };
 }
 
 /**
@@ -46,14 +49,17 @@ export function choiceOf(
  * call itself is not sent again: its code has run. FastMCP 4 and the Python SDK
  * 2 refuse in these words.
  */
-export function learnEra({ endpoint, capability, era }: EraChoice, response: JsonObject): void {
+export function learnEra({ endpoint, capability, era, upstreams }: EraChoice, response: JsonObject): void {
   if (!(era === "stateless" ? asksClient(response) : hasInputRequired(response))) return;
-  const key = keyOf(endpoint, capability);
-  const known = learned.get(key);
-  const other = era === "stateless" ? "handshake" : "stateless";
-  // Refused in the era that a refusal in the other had taught.
-  learned.set(key, known === era || known === "neither" ? "neither" : other);
-  empty = false;
+  const { kind, hash } = capability;
+  upstreams.refused({
+    organization: endpoint.organization.id,
+    server: endpoint.server.id,
+    code: codeOf(endpoint),
+    kind,
+    hash,
+    era,
+  });
 }
 
 /** Words of every refusal that teaches, by the era in which it is said. */
@@ -100,10 +106,4 @@ const NO_INPUT =
 function hasInputRequired({ error }: JsonObject): boolean {
   if (!isObject(error) || error["code"] !== codes.invalidParams) return false;
   return typeof error["message"] === "string" && NO_INPUT.test(error["message"]);
-}
-
-/** Of hosted code: its artifact's; of an external server: its own. */
-function keyOf({ id, upstream }: Endpoint, { kind, name, hash }: Capability): string {
-  const code = upstream.kind === "hosted" ? `${upstream.target.server} ${upstream.target.artifact}` : id;
-  return `${code} ${kind} ${hash} ${name}`;
 }

@@ -1,8 +1,8 @@
 import type { Incoming, Outgoing } from "./http.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { EraChoice } from "./era.ts";
-import { newId } from "../lib/ids.ts";
 import type { RequestId } from "../mcp/envelope.ts";
+import { newRecord } from "./new-record.ts";
 import type { Records, RequestRecord } from "./ports.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -102,7 +102,7 @@ export class Exchange {
     this.started = clock.monotonic();
     this.#lapAt = this.started;
     const at = clock.now();
-    this.record = emptyRecord(newId("req", at), at, req);
+    this.record = newRecord(at, req);
     res.on("close", () => {
       this.#closed = true;
       if (!res.writableFinished) {
@@ -264,55 +264,3 @@ export class Exchange {
 }
 
 function ignore(): void {}
-
-function emptyRecord(id: string, at: number, req: Incoming): RequestRecord {
-  return {
-    id,
-    at,
-    organization: null,
-    server: null,
-    deployment: null,
-    artifact: null,
-    scope: null,
-    era: null,
-    protocol_version: null,
-    transport: "streamable_http",
-    http_method: req.method ?? "",
-    method: null,
-    capability_kind: null,
-    capability_name: null,
-    capability_hash: null,
-    principal_kind: null,
-    principal: null,
-    client_name: null,
-    client_version: null,
-    auth_kind: "none",
-    key: null,
-    session: null,
-    ip: req.socket.remoteAddress ?? null,
-    decision: null,
-    because: null,
-    boundary: null,
-    instance: null,
-    http_status: 0,
-    jsonrpc_code: null,
-    is_error: false,
-    error: null,
-    outcome: "complete",
-    request_bytes: 0,
-    response_bytes: 0,
-    stream_events: 0,
-    t_auth: 0,
-    t_policy: 0,
-    t_cold: 0,
-    t_upstream: 0,
-    t_total: 0,
-    trace: traceId(req.headers["traceparent"]),
-  };
-}
-
-/** The trace id of a W3C `traceparent` header. */
-function traceId(header: string | string[] | undefined): string | null {
-  if (typeof header !== "string" || header.length < 55 || header[2] !== "-") return null;
-  return header.slice(3, 35);
-}

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Capability } from "../mcp/manifest.ts";
+import type { Upstream } from "../snapshot/snapshot.ts";
 import { AskError } from "../upstream/client.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -51,10 +52,16 @@ export function refusedThere(status: number): Refusal {
 /**
  * Whether a request may be sent a second time when nobody knows what became of
  * the first: everything but a call of a tool whose definition does not say
- * that it only reads, or that a repetition changes nothing more.
+ * that it only reads, or that a repetition changes nothing more. Over HTTP+SSE it
+ * is known that the first was not sent: who says that the session is lost is the gateway.
  */
-export function isRepeatable(method: string, capability: Capability | undefined): boolean {
+export function isRepeatable(
+  upstream: Upstream,
+  method: string,
+  capability: Capability | undefined,
+): boolean {
   if (method !== "tools/call") return true;
+  if (upstream.kind === "external" && upstream.transport === "sse") return true;
   const hints = capability?.definition["annotations"];
   if (typeof hints !== "object" || hints === null) return false;
   const { readOnlyHint, idempotentHint } = hints as Record<string, unknown>;

@@ -1,12 +1,17 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
+import { needsOfMethod } from "../mcp/methods.ts";
 import type { Upstream } from "../snapshot/snapshot.ts";
+import { Access, CHECK_MS } from "./access.ts";
+import { post } from "./bridge/post.ts";
 import { EraWatch, mayContradict } from "./era-watch.ts";
 import { brokenThere, endless, refusedHead } from "./external.ts";
 import type { Exchange, Flow } from "./exchange.ts";
-import type { Held, Leases } from "./leases.ts";
+import type { Ground } from "./ground.ts";
+import type { Held } from "./leases.ts";
 import { Refusal } from "./refusal.ts";
 import { AskAgain, type Unfinished } from "./streams/ask-again.ts";
+import type { Turn } from "./turn.ts";
 
 /** Takes what an upstream answers, and answers the client. */
 export interface Sink {
@@ -44,6 +49,9 @@ export interface ForwardRequest {
   readonly recovery?: Recovery | undefined;
 }
 
+/** What a forward stands on. */
+type Footing = Pick<Ground, "leases" | "snapshot" | "tokens">;
+
 /** Bytes of an answer that is not passed on; one that says more is not waited for. */
 const DRAINED_BYTES = 65_536;
 
@@ -54,7 +62,8 @@ const DRAINED_BYTES = 65_536;
  */
 export class Forward implements Dispatcher.DispatchHandler, Flow {
   readonly #x: Exchange;
-  readonly #leases: Leases;
+  readonly #turn: Turn;
+  readonly #ground: Footing;
   readonly #request: ForwardRequest;
   readonly #sink: Sink;
   #controller: Dispatcher.DispatchController | undefined;
@@ -66,12 +75,16 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
   #headers: string[];
   #watch: EraWatch | undefined;
   #again: AskAgain | undefined;
+  /** Of a request that lasts. */
+  #access: Access | undefined;
   #ticksAnswered = 0;
   #over = false;
 
-  constructor(x: Exchange, leases: Leases, request: ForwardRequest, sink: Sink) {
+  constructor(turn: Turn, ground: Footing, request: ForwardRequest, sink: Sink) {
+    const { x } = turn;
     this.#x = x;
-    this.#leases = leases;
+    this.#turn = turn;
+    this.#ground = ground;
     this.#request = request;
     this.#sink = sink;
     this.#headers = request.headers;
@@ -105,7 +118,10 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
     if (external && mayContradict(this.#x.record.method, status)) this.#heed(status);
     const refusal =
       (external ? refusedHead(status, headers) : undefined) ?? this.#sink.start(status, headers);
-    if (refusal !== undefined) this.#stop(refusal, controller);
+    if (refusal === undefined) return;
+    // Nothing more of it is heard.
+    if (this.#watch?.contradicts() === true) this.#doubt();
+    this.#stop(refusal, controller);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -143,10 +159,10 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
     const held = this.#held;
     if (unsent && held !== undefined) {
       // It never left: a second instance cannot do the work twice.
-      this.#leases.drop(this.#request.upstream, held, error);
+      this.#ground.leases.drop(this.#request.upstream, held, error);
       if (!this.#retried) {
         this.#retried = true;
-        this.#leases.end(held);
+        this.#ground.leases.end(held);
         this.#held = undefined;
         return this.#acquire();
       }
@@ -177,11 +193,34 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
 
   tick(): void {
     if (this.#sink.isAnswered?.() === true) return this.#letGo();
+    const lost = this.#lostAccess();
+    if (lost !== undefined) return this.#revoke(lost);
     this.#sink.tick?.();
     if (this.#again?.due(this.#x.elapsed()) !== true) return;
     const { dispatcher, origin, path } = this.#held!.dial;
     const headers = this.#again.headers(this.#headers);
     dispatcher.dispatch({ origin, path, method: "GET", headers }, this);
+  }
+
+  /** Why a request that lasts may not go on. */
+  #lostAccess(): Refusal | undefined {
+    const elapsed = this.#x.elapsed();
+    if (elapsed < CHECK_MS) return;
+    this.#access ??= new Access(this.#ground, this.#turn, needsOfMethod(this.#x.record.method));
+    return this.#access.lost(this.#x.started + elapsed);
+  }
+
+  /** Ends it upstream, too: in the handshake era the end of a connection alone cancels nothing. */
+  #revoke(refusal: Refusal): void {
+    const { id, record } = this.#x;
+    const held = this.#held;
+    const told = !this.#request.cancelOnLeave && id !== null && record.method !== "initialize";
+    if (told && held !== undefined && !held.lost) {
+      const params = { requestId: id, reason: "Its caller may not call the server any more." };
+      const message = { jsonrpc: "2.0", method: "notifications/cancelled", params };
+      post(held, this.#headers, message).catch(() => {});
+    }
+    this.#stop(refusal);
   }
 
   /** An upstream that holds a stream open after its response is not waited for; those that end it get a tick's time. */
@@ -209,7 +248,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
   #acquire(): void {
     let taken: Held | Promise<Held>;
     try {
-      taken = this.#leases.take(this.#request.upstream);
+      taken = this.#ground.leases.take(this.#request.upstream);
     } catch (error) {
       return this.#stop(unstarted(error));
     }
@@ -234,7 +273,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
 
   #doubt(): void {
     const { upstream } = this.#request;
-    if (upstream.kind === "external") this.#leases.doubt(upstream);
+    if (upstream.kind === "external") this.#ground.leases.doubt(upstream);
   }
 
   #recover(): void {
@@ -244,7 +283,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
       (headers) => {
         if (this.#over) return;
         this.#headers = headers;
-        this.#leases.end(this.#held!);
+        this.#ground.leases.end(this.#held!);
         this.#held = undefined;
         this.#acquire();
       },
@@ -256,7 +295,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
 
   #send(held: Held): void {
     this.#held = held;
-    this.#leases.begin(held);
+    this.#ground.leases.begin(held);
     this.#x.record.instance = held.instance;
     this.#sentAt = this.#x.elapsed();
     const { dial } = held;
@@ -312,7 +351,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
     this.#x.over();
     if (this.#held !== undefined) {
       this.#x.record.t_upstream = this.#x.elapsed() - this.#sentAt;
-      this.#leases.end(this.#held);
+      this.#ground.leases.end(this.#held);
     }
     this.#x.upstreamDone();
   }

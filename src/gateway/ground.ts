@@ -3,7 +3,7 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Pools } from "../upstream/pool.ts";
 import type { Leases } from "./leases.ts";
 import type { GatewayLimits } from "./limits.ts";
-import type { Credentials, Peers, Sessions, Tokens } from "./ports.ts";
+import type { Credentials, Peers, Sessions, Tokens, Upstreams } from "./ports.ts";
 import type { SessionBook } from "./session.ts";
 import type { Streams } from "./streams/streams.ts";
 
@@ -15,6 +15,7 @@ export interface Ground {
   readonly sessions: Sessions;
   readonly leases: Leases;
   readonly book: SessionBook;
+  readonly upstreams: Upstreams;
   readonly peers: Peers;
   readonly pools: Pools;
   readonly streams: Streams;

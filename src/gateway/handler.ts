@@ -33,6 +33,7 @@ import { createWithin } from "./streams/within.ts";
 import { UpstreamSessions } from "./upstream-sessions.ts";
 import { Tasks } from "./tasks/tasks.ts";
 import { Tallies } from "./tally.ts";
+import { Withdrawals } from "./withdrawals.ts";
 
 export interface GatewayOptions {
   readonly snapshot: Snapshot;
@@ -41,7 +42,7 @@ export interface GatewayOptions {
   readonly instances: Instances;
   readonly sessions: Sessions;
   readonly records: Records;
-  /** Told where an external server is not what it was taken for. */
+  /** Told where an upstream is not what it was taken for. */
   readonly upstreams?: Upstreams;
   /** The other gateway processes; without, this is the only one. */
   readonly peers?: Peers;
@@ -63,7 +64,11 @@ export interface Gateway {
   handle(req: IncomingMessage, res: ServerResponse): void;
   /** Serves a request that another gateway process hands over: for a listener that only those reach. */
   take(req: IncomingMessage, res: ServerResponse): void;
-  /** What is there now, for tests that count: exchanges, open event streams, streams held for clients that may come back, HTTP+SSE clients, those who listen, and upstream streams that they share. */
+  /** The gateway process `holder` tells that a session's standing stream is there since `at`; see `Peers.stands`. */
+  stands(holder: string, session: string, at: number): void;
+  /** The sessions whose standing stream is here, and since when: for a process that came later. */
+  standing(): (readonly [string, number])[];
+  /** What is there now, for tests that count: exchanges, open event streams, streams held for clients that may come back, HTTP+SSE clients, those who listen, upstream streams that they share, and subscriptions that wait for upstreams. */
   readonly sizes: {
     readonly exchanges: number;
     readonly open: number;
@@ -71,13 +76,22 @@ export interface Gateway {
     readonly lines: number;
     readonly listeners: number;
     readonly shared: number;
+    readonly waiting: number;
   };
   /** Lets what is under way finish for `drainMs`, then ends it. */
   close(): Promise<void>;
 }
 
 /** A gateway without others. */
-const alone = (): Peers => ({ self: randomText(16), address: () => undefined, others: () => [] });
+const alone = (): Peers => ({
+  self: randomText(16),
+  address: () => undefined,
+  others: () => [],
+  stands: () => 0,
+});
+
+/** A gateway that learns nothing. */
+const unlearning: Upstreams = { doubt: () => {}, refused: () => {} };
 
 /** How exact the deadlines of requests are. */
 const TICK_MS = 50;
@@ -92,13 +106,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   const limits = { ...defaultLimits, ...options.limits };
   const reserved = options.reserved ?? new Set(["api", "o", "assets"]);
   const pools = options.pools ?? createPools();
-  const leases = new Leases(options.instances, pools, clock, limits.idleMs, options.upstreams);
+  const upstreams = options.upstreams ?? unlearning;
+  const leases = new Leases(options.instances, pools, clock, limits.idleMs, upstreams);
   const book = new SessionBook(options.sessions, snapshot, () => clock.now());
   const virtualSessions = new VirtualSessions(options.sessions, snapshot, () => clock.now());
   const peers = options.peers ?? alone();
   const streams = new Streams(peers.self, clock, limits);
   const { credentials, sessions, tokens } = options;
-  const tasks = new Tasks({ credentials, sessions, leases, clock, limits });
+  const tasks = new Tasks({ snapshot, tokens, credentials, sessions, leases, clock, limits });
   const heldSessions = new HeldSessions({ leases, credentials, clock });
   const upstreamSessions = new UpstreamSessions({ leases, credentials, book });
   const tallies = new Tallies(limits);
@@ -111,10 +126,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     credentials,
     leases,
     limits,
+    peers,
+    pools,
     streams,
     tasks,
     upstreamSessions,
   });
+  const live = new Live<Exchange>();
   const services: Services = {
     snapshot,
     tokens,
@@ -125,12 +143,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     upstreamSessions,
     book,
     virtualSessions,
+    upstreams,
     peers,
     pools,
     hub,
     streams,
     tallies,
     tasks,
+    withdrawals: new Withdrawals(live),
     clock,
     limits,
   };
@@ -140,7 +160,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     publicUrl: options.publicUrl,
     allowedOrigins: options.allowedOrigins ?? [],
   });
-  const live = new Live<Exchange>();
   let onEmpty: (() => void) | undefined;
   let closing = false;
 
@@ -187,7 +206,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (req.method === "OPTIONS") return x.answerEmpty(204, preflightHeaders(req));
     const place = resolve(snapshot, req.url ?? "/");
     const principal = authenticate(x);
-    tallies.enter(x, principal);
+    // What another process hands over is counted there, where its connection is.
+    if (!x.handedOver) tallies.enter(x, principal);
     const endpoint = admit(x, place, principal);
     const face = faceOf(req.url ?? "/");
     if (face === "sse" || face === "messages") {
@@ -236,6 +256,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       x.record.ip = typeof client === "string" ? client : null;
       attempt(x, () => receive(x));
     },
+    stands: (holder, session, at) => hub.stands(holder, session, at),
+    standing: () => hub.standing(),
     async close() {
       closing = true;
       const told = conversation.close();

@@ -19,6 +19,8 @@ export interface HeldSession {
   readonly at: Upstream;
   /** Calls under way. */
   uses: number;
+  /** Calls to which it was given as one of their own, and that have not begun. */
+  promised: number;
   /** Monotonic milliseconds of the last use. */
   usedAt: number;
   /** Aborted once it is held no more: idle, lost or closed. */
@@ -54,22 +56,37 @@ export class HeldSessions {
     this.#sweeper.unref();
   }
 
-  /** The session for a turn, at once where it is open. Rejects with a Refusal. */
-  take(turn: Turn, given: JsonObject): HeldSession | Promise<HeldSession> {
+  /**
+   * The session for a turn, at once where it is open. `logs`: its server is to
+   * send log messages. Rejects with a Refusal.
+   */
+  take(turn: Turn, given: JsonObject, logs = false): HeldSession | Promise<HeldSession> {
     // Bounded as those of a session of our own are.
     const { capabilities } = clientOf({ capabilities: given });
     const key = `${ownerOf(turn)}\n${canonicalJson(capabilities)}`;
-    return this.#held.get(key) ?? this.#opening.get(key) ?? this.#open(turn, key, capabilities);
+    const asked = Object.keys(capabilities).length > 0;
+    const alone = (asked || logs) && relatesNothing(turn);
+    // What wants neither shares the first, where no log messages are to come.
+    const free = alone ? this.#takeFree(turn, key, capabilities, asked ? 1 : 2) : undefined;
+    if (free !== undefined) return free;
+    // Past the bound any one with the same capabilities is shared.
+    const most = this.#isFull(turn) ? PER_PRINCIPAL : 1;
+    for (let n = 1; n <= most; n++) {
+      const there = this.#held.get(nth(key, n)) ?? this.#opening.get(nth(key, n));
+      if (there !== undefined) return there;
+    }
+    return this.#open(turn, key, capabilities);
   }
 
   /** In the place of a session that its server does not know any more; all who lost it share the new one. */
-  retake(turn: Turn, given: JsonObject, lost: HeldSession): HeldSession | Promise<HeldSession> {
+  retake(turn: Turn, given: JsonObject, lost: HeldSession, logs = false): HeldSession | Promise<HeldSession> {
     if (this.#held.get(lost.key) === lost) this.#forget(lost);
-    return this.take(turn, given);
+    return this.take(turn, given, logs);
   }
 
   begin(held: HeldSession): void {
     held.uses++;
+    if (held.promised > 0) held.promised--;
   }
 
   end(held: HeldSession): void {
@@ -84,6 +101,39 @@ export class HeldSessions {
     const all = [...this.#held.values()];
     for (const held of all) this.#forget(held);
     await Promise.all(all.map((held) => this.#tell(held)));
+  }
+
+  /**
+   * A session in which no other call is under way, so that what its server asks
+   * and logs belongs to this one: the `first` of them or a later one; undefined
+   * past the bound.
+   */
+  #takeFree(
+    turn: Turn,
+    key: string,
+    capabilities: JsonObject,
+    first: number,
+  ): HeldSession | Promise<HeldSession> | undefined {
+    const full = this.#isFull(turn);
+    for (let n = first; n <= PER_PRINCIPAL; n++) {
+      const free = nth(key, n);
+      const held = this.#held.get(free);
+      if (held !== undefined && held.uses + held.promised === 0) {
+        held.promised++;
+        return held;
+      }
+      if (held === undefined && !this.#opening.has(free) && !full) {
+        return this.#open(turn, free, capabilities).then((opened) => {
+          opened.promised++;
+          return opened;
+        });
+      }
+    }
+    return undefined;
+  }
+
+  #isFull(turn: Turn): boolean {
+    return (this.#counts.get(ownerOf(turn)) ?? 0) >= PER_PRINCIPAL;
   }
 
   #open(turn: Turn, key: string, capabilities: JsonObject): Promise<HeldSession> {
@@ -126,7 +176,15 @@ export class HeldSessions {
       signal: AbortSignal.timeout(OPEN_MS),
       maxBytes: OPEN_BYTES,
     });
-    return { upstream, key, at, uses: 0, usedAt: clock.monotonic(), life: new AbortController() };
+    return {
+      upstream,
+      key,
+      at,
+      uses: 0,
+      promised: 0,
+      usedAt: clock.monotonic(),
+      life: new AbortController(),
+    };
   }
 
   #sweep(): void {
@@ -154,6 +212,16 @@ export class HeldSessions {
     const { dial } = await this.#services.leases.take(at);
     await endSession(dial, upstream);
   }
+}
+
+/** Whether a server cannot say to which of several calls something belongs that it asks. */
+function relatesNothing({ endpoint: { upstream } }: Turn): boolean {
+  return upstream.kind === "external" && upstream.transport === "sse";
+}
+
+/** The key of the nth session of those with the same capabilities. */
+function nth(key: string, n: number): string {
+  return n === 1 ? key : `${key}${n}`;
 }
 
 function ownerOf({ endpoint, principal }: Turn): string {

@@ -23,7 +23,7 @@ const TELL_MS = 5_000;
  * while used, released after an idle time, dropped when the instance is gone.
  */
 export class Leases {
-  readonly #upstreams: Upstreams;
+  readonly #upstreams: Pick<Upstreams, "doubt">;
   readonly #instances: Instances;
   readonly #pools: Pools;
   readonly #clock: Clock;
@@ -39,7 +39,7 @@ export class Leases {
     pools: Pools,
     clock: Clock,
     idleMs: number,
-    upstreams: Upstreams = { doubt: () => {} },
+    upstreams: Pick<Upstreams, "doubt"> = { doubt: () => {} },
   ) {
     this.#upstreams = upstreams;
     this.#instances = instances;
@@ -138,7 +138,7 @@ export class Leases {
   }
 
   #dial(key: string, upstream: Upstream & { kind: "external" }): Held {
-    const dial = this.#pools.external(upstream.organization, upstream.url);
+    const dial = this.#pools.external(upstream.organization, upstream.url, upstream.transport);
     const held = { instance: null, lease: null, dial, uses: 0, usedAt: this.#clock.monotonic(), lost: false };
     this.#held.set(key, held);
     return held;
@@ -207,8 +207,8 @@ export function upstreamKey(upstream: Upstream): string {
   return key;
 }
 
-function externalKey({ organization, server, url }: Upstream & { kind: "external" }): string {
-  return JSON.stringify([organization, server, url]);
+function externalKey({ organization, server, url, transport }: Upstream & { kind: "external" }): string {
+  return JSON.stringify([organization, server, url, transport]);
 }
 
 function hostedKey({ organization, server, artifact, scope, variables }: Target): string {

@@ -13,10 +13,12 @@ export interface GatewayLimits {
   readonly idleMs: number;
   /** Milliseconds that requests under way get when the gateway closes. */
   readonly drainMs: number;
-  /** Requests of one principal at a time, in one process; standing streams are not among them. */
+  /** Requests of one principal at a time, over all processes; standing streams are not among them. */
   readonly requestsPerPrincipal: number;
-  /** Standing streams of one principal at a time, in one process. */
+  /** Standing streams of one principal at a time, over all processes. */
   readonly streamsPerPrincipal: number;
+  /** Gateway processes that serve together: each admits its share of both. */
+  readonly processes: number;
   /** Milliseconds without an answer after which a client that can resume gets a stream to come back to. */
   readonly patienceMs: number;
   /** Milliseconds of rest after which a stream carries a comment. */
@@ -24,8 +26,9 @@ export interface GatewayLimits {
   /** What one stream holds for a client that comes back: events, and their bytes as JSON. */
   readonly replayEvents: number;
   readonly replayBytes: number;
-  /** What the streams of one principal hold together in one process, in bytes; and those of all. */
+  /** What the streams of one principal hold together in one process, in bytes; those of one organization; and all. */
   readonly replayPrincipalBytes: number;
+  readonly replayOrganizationBytes: number;
   readonly replayTotalBytes: number;
   /** Milliseconds that a stream is held after its end. */
   readonly replayMs: number;
@@ -41,11 +44,13 @@ export const defaultLimits: GatewayLimits = {
   drainMs: 5_000,
   requestsPerPrincipal: 256,
   streamsPerPrincipal: 64,
+  processes: 1,
   patienceMs: 250,
   keepAliveMs: 15_000,
   replayEvents: 256,
   replayBytes: 1024 * 1024,
   replayPrincipalBytes: 8 * 1024 * 1024,
+  replayOrganizationBytes: 16 * 1024 * 1024,
   replayTotalBytes: 64 * 1024 * 1024,
   replayMs: 120_000,
 };

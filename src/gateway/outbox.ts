@@ -19,5 +19,13 @@ export function sendTogether(x: Exchange, text: string): void {
 function send(): void {
   const leaving = ready;
   ready = [];
-  for (const { x, text } of leaving) if (!x.clientGone) x.res.end(text, "latin1");
+  for (const { x, text } of leaving) {
+    if (x.clientGone) continue;
+    try {
+      x.res.end(text, "latin1");
+    } catch {
+      // What breaks one answer must neither keep the others nor end the process.
+      x.res.destroy();
+    }
+  }
 }

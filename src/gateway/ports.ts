@@ -1,4 +1,5 @@
 import type { Principal } from "../policy/decide.ts";
+import type { EraRefusal } from "../snapshot/era-refusals.ts";
 import type { SessionNews, SessionRow } from "../snapshot/session.ts";
 import type { Endpoint, Target, Upstream } from "../snapshot/snapshot.ts";
 
@@ -51,13 +52,19 @@ export interface Sessions {
   publish(row: SessionRow, news: SessionNews): Promise<void>;
 }
 
-/** What is believed of servers that are not hosted here. */
+/** What is believed of upstreams, and turns out to be otherwise. */
 export interface Upstreams {
   /**
    * An answer contradicts the eras in which the server was found to speak: it
    * is asked anew, off the path. Never blocks, never throws.
    */
   doubt(upstream: Upstream & { kind: "external" }): void;
+  /**
+   * A capability refused to be called in an era that it was thought to serve.
+   * Decides from the next call on: at once here, soon at every gateway. Never
+   * blocks, never throws.
+   */
+  refused(refusal: EraRefusal): void;
 }
 
 /**
@@ -72,6 +79,12 @@ export interface Peers {
   address(holder: string): string | undefined;
   /** The names of all others that serve now. */
   others(): Iterable<string>;
+  /**
+   * Tells the others that a session's standing stream is here from now on.
+   * Answers the time of now, by a clock that all of them share. Never blocks,
+   * never throws.
+   */
+  stands(session: string): number;
 }
 
 export type Boundary =

@@ -2,9 +2,9 @@ import type { IncomingHttpHeaders } from "node:http";
 import { SseCounter, sseMessage } from "../lib/sse.ts";
 import { glance, GLANCE_BYTES } from "../mcp/glance.ts";
 import { learnFrom } from "./era.ts";
+import { EVENTS_HEAD } from "./events-head.ts";
 import type { Exchange, Patience } from "./exchange.ts";
 import type { Sink } from "./forward.ts";
-import type { Outgoing } from "./http.ts";
 import { sendTogether } from "./outbox.ts";
 import { isPlain, noteOutcome } from "./outcome.ts";
 import { Refusal } from "./refusal.ts";
@@ -41,19 +41,6 @@ export function formOf(status: number, headers: IncomingHttpHeaders): "json" | "
     { because: `upstream answered ${status} ${type.slice(0, 80)}` },
   );
 }
-
-/** Begins an event stream; the head goes out at once. */
-export function startEvents(res: Outgoing): void {
-  res.writeHead(200, EVENTS_HEAD);
-  res.flushHeaders();
-}
-
-const EVENTS_HEAD = Object.entries({
-  "content-type": "text/event-stream",
-  "cache-control": "no-cache, no-store, no-transform",
-  "x-accel-buffering": "no",
-  "x-content-type-options": "nosniff",
-}).flat();
 
 /** Tells a failure in whatever way the answer's state leaves open. */
 export function failAnswer(x: Exchange, refusal: Refusal, events: boolean): void {
@@ -214,7 +201,7 @@ export class Relay implements Sink, Patience {
 
   fail(refusal: Refusal): void {
     // What comes after the whole answer is not the client's any more.
-    if (this.#whole) return;
+    if (this.isAnswered()) return void this.end();
     if (this.#counter !== undefined) this.#x.record.stream_events = this.#counter.count;
     failAnswer(this.#x, refusal, this.#form === "events");
   }

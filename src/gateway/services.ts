@@ -5,6 +5,7 @@ import type { Tallies } from "./tally.ts";
 import type { Tasks } from "./tasks/tasks.ts";
 import type { UpstreamSessions } from "./upstream-sessions.ts";
 import type { VirtualSessions } from "./virtual-sessions.ts";
+import type { Withdrawals } from "./withdrawals.ts";
 
 /** What every part of the gateway that carries messages stands on. */
 export interface Services extends Ground {
@@ -14,4 +15,5 @@ export interface Services extends Ground {
   readonly hub: Hub;
   readonly tallies: Tallies;
   readonly tasks: Tasks;
+  readonly withdrawals: Withdrawals;
 }

@@ -11,7 +11,7 @@ export interface SessionClaims {
   readonly revision: string;
   readonly client: { readonly name: string | null; readonly version: string | null };
   readonly capabilities: JsonObject;
-  /** Milliseconds since 1970. */
+  /** 24 hours after it began, in milliseconds since 1970: then it expires, unless it was used and that is published. */
   readonly expires: number;
   /** The id that an external upstream gave the session when it began; its own secret, never the client's. */
   readonly upstream?: string;

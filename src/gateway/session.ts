@@ -4,7 +4,12 @@ import { Lru } from "../lib/lru.ts";
 import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import { shortText } from "../mcp/stateless.ts";
 import type { Principal } from "../policy/decide.ts";
-import type { SessionNews, SessionRow } from "../snapshot/session.ts";
+import {
+  SESSION_IDLE_MS,
+  type SessionNews,
+  type SessionRow,
+  type SessionState,
+} from "../snapshot/session.ts";
 import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Sessions } from "./ports.ts";
@@ -25,7 +30,12 @@ export interface OpenSession {
 /** Where a session is used: it is bound to both. */
 type Place = Pick<Turn, "endpoint" | "principal">;
 
-const LIFE_MS = 24 * 60 * 60 * 1000;
+/** However much it is used. */
+const LIFE_MS = 7 * 24 * 60 * 60 * 1000;
+/** How exact it is known for how long a session goes on. */
+const STEP_MS = 60 * 60 * 1000;
+/** Sessions that are carried on at a time, by one process; the others wait for their next use. */
+const MOST_CARRYING = 64;
 /** How exact the last use of a session is known. */
 const TELL_MS = 60_000;
 /** Of client capabilities as UTF-8 JSON that are sealed in; a header must carry them. */
@@ -37,6 +47,9 @@ const CAPABILITY_BYTES = 2048;
  */
 export const MOST_KEPT = 500;
 
+/** Those of which only this is published that they go on, since they are used; the others end a day after they began. */
+export const MOST_EXTENDED = 2_000;
+
 /** Mints, opens and ends the sessions of handshake clients. Opened ids are remembered for speed only. */
 export class SessionBook {
   readonly #sessions: Sessions;
@@ -45,6 +58,8 @@ export class SessionBook {
   readonly #opened = new Lru<string, OpenSession>(10_000);
   /** Sealed upstream ids that took the place of the first, opened. */
   readonly #rebound = new Lru<string, string>(10_000);
+  /** Publications under way that carry a session on. */
+  #carrying = 0;
 
   constructor(sessions: Sessions, snapshot: Snapshot, now: () => number) {
     this.#sessions = sessions;
@@ -76,7 +91,7 @@ export class SessionBook {
       principal: principalId(principal),
       revision,
       ...clientOf(params),
-      expires: this.#now() + LIFE_MS,
+      expires: this.#now() + SESSION_IDLE_MS,
       ...(upstream === undefined ? {} : { upstream }),
       ...(listens ? { listens } : {}),
     };
@@ -108,13 +123,14 @@ export class SessionBook {
       throw ended("of another endpoint");
     }
     if (claims.principal !== principalId(principal)) throw ended("of another principal");
-    if (claims.expires <= this.#now()) throw ended("expired");
-    if (this.#snapshot.session(claims.sid)?.ended === true) throw ended("ended");
+    const now = this.#now();
+    const over = this.#over(claims, endpoint.server.id, now);
+    if (over !== undefined) throw ended(over);
     x.record.session = claims.sid;
     x.record.client_name = claims.client.name;
     x.record.client_version = claims.client.version;
     x.record.protocol_version = claims.revision;
-    if (this.#now() - session.toldAt >= TELL_MS) this.#tell(endpoint, session);
+    if (now - session.toldAt >= TELL_MS) this.#tell(endpoint, session);
     return session;
   }
 
@@ -151,8 +167,13 @@ export class SessionBook {
   }
 
   /** Whether a session that was open has ended since, or expired. */
-  isOver({ claims }: OpenSession): boolean {
-    return claims.expires <= this.#now() || this.#snapshot.session(claims.sid)?.ended === true;
+  isOver({ claims }: OpenSession, { server }: Endpoint): boolean {
+    return this.#over(claims, server.id, this.#now()) !== undefined;
+  }
+
+  /** A session is used by somebody who listens in it, without a request. */
+  use(endpoint: Endpoint, session: OpenSession): void {
+    if (this.#now() - session.toldAt >= TELL_MS) this.#tell(endpoint, session);
   }
 
   /** The id under which an external upstream knows the session now; undefined: it gave none. */
@@ -191,7 +212,16 @@ export class SessionBook {
   }
 
   #isFull({ server }: Endpoint, principal: string): boolean {
-    return this.#snapshot.keptSessions({ server: server.id, principal }) >= MOST_KEPT;
+    return this.#snapshot.keptSessions({ server: server.id, principal }, "set") >= MOST_KEPT;
+  }
+
+  /** Why a session is over; undefined: it is not. */
+  #over(claims: SessionClaims, server: string, now: number): "expired" | "ended" | undefined {
+    const state = this.#snapshot.session(claims.sid);
+    if (state?.ended === true) return "ended";
+    if (untilOf(claims, state) <= now) return "expired";
+    if (state !== undefined) return;
+    return beganAt(claims) <= this.#snapshot.endedBefore(server, claims.principal) ? "ended" : undefined;
   }
 
   async #keep(endpoint: Endpoint, session: OpenSession, news: SessionNews): Promise<void> {
@@ -200,8 +230,25 @@ export class SessionBook {
   }
 
   #tell(endpoint: Endpoint, session: OpenSession): void {
-    session.toldAt = this.#now();
-    this.#sessions.seen(this.#row(endpoint, session));
+    const now = this.#now();
+    const { claims } = session;
+    const state = this.#snapshot.session(claims.sid);
+    const until = Math.min(now + SESSION_IDLE_MS, beganAt(claims) + LIFE_MS);
+    if (until - untilOf(claims, state) >= STEP_MS && this.#mayCarryOn(endpoint, claims, state)) {
+      if (this.#carrying >= MOST_CARRYING) return;
+      this.#carrying++;
+      this.#sessions
+        .publish(this.#row(endpoint, session), { until })
+        // It is there for a day still, and carried on by the next use.
+        .catch(() => {})
+        .finally(() => this.#carrying--);
+    } else this.#sessions.seen(this.#row(endpoint, session));
+    session.toldAt = now;
+  }
+
+  #mayCarryOn({ server }: Endpoint, { principal }: SessionClaims, state: SessionState | undefined): boolean {
+    if (state !== undefined) return true;
+    return this.#snapshot.keptSessions({ server: server.id, principal }, "extended") < MOST_EXTENDED;
   }
 
   #row(endpoint: Endpoint, { claims }: OpenSession): SessionRow {
@@ -216,9 +263,9 @@ export class SessionBook {
       clientName: claims.client.name,
       clientVersion: claims.client.version,
       revision: claims.revision,
-      createdAt: claims.expires - LIFE_MS,
+      createdAt: beganAt(claims),
       seenAt: this.#now(),
-      expiresAt: claims.expires,
+      expiresAt: untilOf(claims, this.#snapshot.session(claims.sid)),
     };
   }
 
@@ -230,6 +277,15 @@ export class SessionBook {
     this.#opened.set(token, session);
     return session;
   }
+}
+
+function beganAt({ expires }: SessionClaims): number {
+  return expires - SESSION_IDLE_MS;
+}
+
+/** When it expires, in milliseconds since 1970, unless it is used before. */
+function untilOf({ expires }: SessionClaims, state: SessionState | undefined): number {
+  return state?.until ?? expires;
 }
 
 /** What is kept of a client's own words in `initialize`. */
@@ -266,7 +322,7 @@ function tooMany(): Refusal {
   return new Refusal(
     "limit",
     429,
-    `You have ${MOST_KEPT} open sessions at this server that keep a log level or subscriptions, which is the most. End those that you do not need with DELETE (\`offing sessions SERVER\` lists them), or wait: each ends 24 hours after it began.`,
+    `You have ${MOST_KEPT} open sessions at this server that keep a log level or subscriptions, which is the most. End those that you do not need with DELETE (\`offing sessions SERVER\` lists them), or wait: each ends 24 hours after its last use.`,
     { headers: { "retry-after": "3600" } },
   );
 }

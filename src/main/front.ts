@@ -83,6 +83,7 @@ async function byWorkers(parts: FrontParts, closing: Closing): Promise<Front> {
         count: config.workers,
         order: { config, port: held.port, publicUrl, connection, sealing },
         log,
+        silenceMs: config.workerSilenceMs,
       }),
     );
     return { applied: (xid) => workers.applied(xid) };

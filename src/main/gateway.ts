@@ -3,6 +3,7 @@ import { reservedOrganizations } from "../contract/slugs.ts";
 import type { Context, Services } from "../domain/context.ts";
 import { createRequestWriter } from "../domain/records/write-requests.ts";
 import { createDoubts } from "../domain/servers/doubt.ts";
+import { createRefusals } from "../domain/servers/keep-refusal.ts";
 import { beginSession } from "../domain/sessions/begin.ts";
 import { publishSession } from "../domain/sessions/publish.ts";
 import { createSessionWriter } from "../domain/sessions/write-sessions.ts";
@@ -48,14 +49,18 @@ export function openGateway(parts: GatewayParts, closing: Closing): Gateway {
       begin: (row) => beginSession(ctx, row),
       publish: (row, news) => publishSession(ctx, row, news),
     },
-    upstreams: createDoubts(services),
+    upstreams: { ...createDoubts(services), ...createRefusals(ctx) },
     records: { write: (record) => records.push(record) },
     publicUrl: parts.publicUrl,
     clock: services.clock,
     pools: parts.pools,
     reserved: new Set(reservedOrganizations),
     allowedOrigins: config.allowedOrigins,
-    limits: { requestsPerPrincipal: config.callerRequests, streamsPerPrincipal: config.callerStreams },
+    limits: {
+      requestsPerPrincipal: config.callerRequests,
+      streamsPerPrincipal: config.callerStreams,
+      processes: Math.max(1, config.workers),
+    },
     ...(parts.peers === undefined ? {} : { peers: parts.peers }),
   });
 }

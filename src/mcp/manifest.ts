@@ -12,6 +12,8 @@ export interface Capability {
   readonly definition: Readonly<Record<string, unknown>>;
   /** The only era in which it works, of a server that speaks both; absent where either does, or where it is not known. */
   readonly era?: Era;
+  /** The eras in which it refused to be called, as it needs the other one. Known of what serves, and no part of what was discovered. */
+  readonly refused?: readonly Era[];
 }
 
 /** What a server said of itself when it was discovered. */
@@ -22,5 +24,7 @@ export interface Manifest {
   readonly capabilities: Readonly<Record<string, unknown>>;
   /** The eras in which the server answers. */
   readonly eras: readonly Era[];
+  /** How it is spoken to, where that is not Streamable HTTP: HTTP+SSE (2024-11-05, basic/transports). */
+  readonly transport?: "sse";
   readonly items: readonly Capability[];
 }

@@ -67,3 +67,8 @@ export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["tasks/update", method(stateless, "call", false, task)],
   ["tasks/cancel", method(stateless, "call", false, task)],
 ]);
+
+/** What the sender of any message of this method needs; null: it is a response. */
+export function needsOfMethod(name: string | null): Method["needs"] {
+  return methods.get(name ?? "")?.needs ?? noteNeeds(name ?? undefined);
+}

@@ -181,8 +181,10 @@ function completed(result: JsonObject, cacheable: boolean, serverInfo: unknown):
   const given = isObject(result["_meta"]) ? result["_meta"] : {};
   return {
     resultType: "complete",
-    ...(cacheable ? { ttlMs: 0, cacheScope: "private" } : {}),
+    ...(cacheable ? { ttlMs: 0 } : {}),
     ...result,
+    // It was answered for one principal (2026-07-28, server/utilities/caching).
+    ...(cacheable ? { cacheScope: "private" } : {}),
     _meta: { ...given, [meta.serverInfo]: given[meta.serverInfo] ?? serverInfo },
   };
 }

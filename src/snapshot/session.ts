@@ -17,6 +17,9 @@ export interface SessionRow {
   readonly expiresAt: number;
 }
 
+/** Milliseconds after which a session of which nothing is published is over; each use carries a handshake session on by as much. */
+export const SESSION_IDLE_MS = 24 * 60 * 60 * 1000;
+
 /** Of all URIs that one session is subscribed to, as UTF-8; every gateway keeps them in memory. */
 export const SUBSCRIPTION_BYTES = 64 * 1024;
 
@@ -24,6 +27,8 @@ export const SUBSCRIPTION_BYTES = 64 * 1024;
 export interface SessionNews {
   /** It is over: refused from then on, until it would have expired. */
   readonly ended?: true;
+  /** It was used, and goes on until then; milliseconds since 1970. */
+  readonly until?: number;
   /** The least severe log level that its client asked for. */
   readonly level?: string;
   /** The sealed id under which an upstream knows it now. */
@@ -38,6 +43,8 @@ export interface SessionState {
   readonly ended: boolean;
   /** Of a virtual session: when it began, in milliseconds since 1970. */
   readonly began?: number | undefined;
+  /** Of a handshake session: when it expires, in milliseconds since 1970. */
+  readonly until?: number | undefined;
   readonly level?: string | undefined;
   readonly upstream?: string | undefined;
   /** URIs of the resources whose updates its client wants. */

@@ -23,6 +23,8 @@ export type Upstream =
       readonly server: string;
       /** Absolute http(s) URL of its MCP endpoint. */
       readonly url: string;
+      /** As its manifest says; absent: Streamable HTTP. */
+      readonly transport?: Manifest["transport"];
     };
 
 /** One endpoint: a deployment of a server, and everything the gateway needs to serve it. */
@@ -76,8 +78,10 @@ export interface Snapshot {
   principal(organization: string, id: string): Principal | undefined;
   /** What was published of a session; undefined while nothing was. */
   session(id: string): SessionState | undefined;
-  /** How many open handshake sessions of one principal at one server have something published of them. */
-  keptSessions(holder: Holder): number;
+  /** How many open handshake sessions of one principal at one server have something published of them: `set`, or only that they go on. */
+  keptSessions(holder: Holder, as: "set" | "extended"): number;
+  /** Sessions of a principal at a server that began no later, and of which nothing is published, are over; milliseconds since 1970. */
+  endedBefore(server: string, principal: string): number;
   /** Tells `listener` of every change from now on, until the function that this answers is called. */
   watch(listener: (change: SnapshotChange) => void): () => void;
 }

@@ -1,5 +1,6 @@
 import type { Principal } from "../policy/decide.ts";
-import { type Holder, KeptSessions } from "./kept-sessions.ts";
+import { codeOf, type EraRefusal, withRefusals } from "./era-refusals.ts";
+import { type Holder, type KeptAs, KeptSessions } from "./kept-sessions.ts";
 import type { SessionState } from "./session.ts";
 import { addressOf, type Endpoint, type KeyEntry, type Snapshot, type SnapshotChange } from "./snapshot.ts";
 
@@ -21,11 +22,20 @@ export type Shard =
   | {
       readonly kind: "session";
       readonly subject: string;
+      readonly began: number;
       readonly expiresAt: number;
       readonly session: SessionState;
-      /** Whose it is, where it counts as one of theirs: an open handshake session's. */
+      /** Whose it is, where it counts as one of theirs: a handshake session's. */
       readonly holder?: Holder | undefined;
     };
+
+/** Sessions that are over and are forgotten when another one is published. */
+const FORGOTTEN_AT_ONCE = 1_000;
+
+function keptAs({ ended, level, upstream, subscriptions }: SessionState): KeptAs {
+  if (ended) return "ended";
+  return (level ?? upstream ?? subscriptions) === undefined ? "extended" : "set";
+}
 
 interface PublishedSession {
   readonly state: SessionState;
@@ -41,9 +51,21 @@ export interface AllowedHost {
 
 export interface SnapshotState extends Snapshot {
   apply(shard: Shard): void;
+  /**
+   * Takes notice of a refusal before it is stored, so that the next call here
+   * is decided by it. False where it is known, or what it is of does not serve.
+   */
+  refused(refusal: EraRefusal): boolean;
   allowedHosts(organization: string): readonly AllowedHost[];
   /** How many endpoints there are, for the start-up message. */
   readonly endpointCount: number;
+}
+
+/** Refusals of one server that are kept here while no shard tells of them. */
+const MOST_MET = 100;
+
+function refusalName({ code, kind, hash, era }: Pick<EraRefusal, "code" | "kind" | "hash" | "era">): string {
+  return `${code} ${kind} ${hash} ${era}`;
 }
 
 /** The snapshot in shards: what a gateway decides by, all of it in memory. */
@@ -56,6 +78,8 @@ export function createSnapshot(now: () => number): SnapshotState {
   const allowed = new Map<string, readonly AllowedHost[]>();
   const sessions = new Map<string, PublishedSession>();
   const keptSessions = new KeptSessions();
+  /** Server → refusals that were met here and are in no shard yet. */
+  const met = new Map<string, readonly EraRefusal[]>();
   const watchers = new Set<(change: SnapshotChange) => void>();
 
   const tell = (change: SnapshotChange): void => {
@@ -68,12 +92,33 @@ export function createSnapshot(now: () => number): SnapshotState {
     sessions.delete(session);
   };
 
+  /** The endpoints of a shard, with what was met here and is not among what the shard was made of. */
+  const withMet = (server: string, given: readonly Endpoint[]): readonly Endpoint[] => {
+    const before = met.get(server);
+    if (before === undefined) return given;
+    const codes = new Set(given.map(codeOf));
+    const known = new Set(
+      given.flatMap((endpoint) =>
+        endpoint.manifest.items.flatMap(({ kind, hash, refused = [] }) =>
+          refused.map((era) => refusalName({ code: codeOf(endpoint), kind, hash, era })),
+        ),
+      ),
+    );
+    const left = before
+      .filter((refusal) => codes.has(refusal.code) && !known.has(refusalName(refusal)))
+      .slice(-MOST_MET);
+    if (left.length > 0) met.set(server, left);
+    else met.delete(server);
+    return given.map((endpoint) => withRefusals(endpoint, left));
+  };
+
   return {
     endpoint: (address) => endpoints.get(address),
     key: (hash) => keys.get(hash),
     principal: (organization, id) => principals.get(`${organization}/${id}`),
     session: (id) => sessions.get(id)?.state,
-    keptSessions: (holder) => keptSessions.count(holder, now()),
+    keptSessions: (holder, as) => keptSessions.count(holder, as, now()),
+    endedBefore: (server, principal) => keptSessions.endedBefore(server, principal),
     watch(listener) {
       watchers.add(listener);
       return () => void watchers.delete(listener);
@@ -82,6 +127,18 @@ export function createSnapshot(now: () => number): SnapshotState {
     get endpointCount() {
       return endpoints.size;
     },
+    refused(refusal) {
+      let isNew = false;
+      for (const address of addressesOf.get(refusal.server) ?? []) {
+        const before = endpoints.get(address)!;
+        const after = withRefusals(before, [refusal]);
+        if (after === before) continue;
+        endpoints.set(address, after);
+        isNew = true;
+      }
+      if (isNew) met.set(refusal.server, [...(met.get(refusal.server) ?? []), refusal].slice(-MOST_MET));
+      return isNew;
+    },
     apply(shard) {
       switch (shard.kind) {
         case "egress":
@@ -89,14 +146,13 @@ export function createSnapshot(now: () => number): SnapshotState {
         case "server": {
           const known = addressesOf.get(shard.subject) ?? [];
           const before = known.map((address) => endpoints.get(address)!);
-          const addresses = shard.endpoints.map((e) =>
-            addressOf(e.organization.slug, e.server.slug, e.deployment),
-          );
+          const after = withMet(shard.subject, shard.endpoints);
+          const addresses = after.map((e) => addressOf(e.organization.slug, e.server.slug, e.deployment));
           for (const address of known) if (!addresses.includes(address)) endpoints.delete(address);
-          shard.endpoints.forEach((endpoint, index) => endpoints.set(addresses[index]!, endpoint));
+          after.forEach((endpoint, index) => endpoints.set(addresses[index]!, endpoint));
           if (addresses.length > 0) addressesOf.set(shard.subject, addresses);
           else addressesOf.delete(shard.subject);
-          tell({ kind: "server", subject: shard.subject, before, after: shard.endpoints });
+          tell({ kind: "server", subject: shard.subject, before, after });
           return;
         }
         case "principal": {
@@ -117,15 +173,18 @@ export function createSnapshot(now: () => number): SnapshotState {
           return;
         }
         case "session": {
+          let most = FORGOTTEN_AT_ONCE;
           for (const [id, { expiresAt }] of sessions) {
-            if (expiresAt > now()) break;
+            if (expiresAt > now() || most-- === 0) break;
             forget(id);
           }
-          const { subject, session: state, expiresAt, holder } = shard;
-          // At the end again: the first are those that expire first.
+          const { subject, session: state, began, expiresAt, holder } = shard;
+          // At the end again: all expire within a day of what is published of them.
           forget(subject);
           sessions.set(subject, { state, expiresAt, holder });
-          if (holder !== undefined) keptSessions.keep(subject, holder, expiresAt);
+          const as = keptAs(state);
+          const less = holder && keptSessions.keep(subject, holder, { as, began, expiresAt });
+          if (less !== undefined) sessions.delete(less);
           tell({ kind: "session", subject: shard.subject });
           return;
         }

@@ -54,6 +54,17 @@ export interface Tables {
     checked_at: Date;
     problem: string | null;
   };
+  era_refusals: {
+    organization: string;
+    server: string;
+    /** The artifact of a hosted server, the endpoint of an external one. */
+    code: string;
+    kind: "tool" | "prompt" | "resource" | "resource_template";
+    hash: string;
+    era: "handshake" | "stateless";
+    seq: Generated<string>;
+    created_at: Date;
+  };
   grants: {
     organization: string;
     server: string;

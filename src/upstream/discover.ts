@@ -56,13 +56,15 @@ export async function discover(dial: Dial, options: DiscoverOptions = {}): Promi
     maxBytes: options.maxBytes ?? 8 * 1024 * 1024,
     frugal: options.frugal ?? false,
   };
-  const { voices, unknown } = await detectEras(
+  const { voices, unknown, transport } = await detectEras(
     dial,
     options.client ?? { name: "offing", version: "1" },
     bounds,
   );
   try {
-    return await manifestOf(voices[0]!, erasOf(voices, unknown, options.known ?? []), options);
+    const eras = erasOf(voices, unknown, options.known ?? []);
+    const manifest = await manifestOf(voices[0]!, eras, options);
+    return transport === undefined ? manifest : { ...manifest, transport };
   } finally {
     await Promise.all(voices.map((voice) => voice.end()));
   }

@@ -3,6 +3,7 @@ import { type Era, newestHandshake, newestStateless } from "../mcp/eras.ts";
 import { codes } from "../mcp/errors.ts";
 import { type Answer, ask, AskError, type AskOptions } from "./client.ts";
 import { endSession, openSession, sessionHeaders } from "./handshake.ts";
+import { overSse } from "./http-sse/dispatcher.ts";
 import type { Dial } from "./pool.ts";
 
 /** How a client of ours names itself upstream. */
@@ -31,12 +32,16 @@ export interface Heard {
   readonly voices: readonly Voice[];
   /** Of these nothing is known: the answer is no evidence, or there was none. */
   readonly unknown: readonly Era[];
+  /** Where it is not Streamable HTTP. */
+  readonly transport?: "sse";
 }
 
 /**
  * Asks an upstream in both eras. It is asked in each by itself, since a server
  * that speaks both refuses neither (2026-07-28, basic/versioning). With
- * `frugal`, one that answers in the stateless era is not asked in the other.
+ * `frugal`, one that answers in the stateless era is not asked in the other. One
+ * that takes `initialize` in neither is asked over HTTP+SSE (2025-11-25,
+ * basic/transports#backwards-compatibility).
  * Throws AskError when it answers in none.
  */
 export async function detectEras(
@@ -49,11 +54,21 @@ export async function detectEras(
     const { voice } = await asked;
     if (voice !== undefined) return { voices: [voice], unknown: ["handshake"] };
   }
-  const found = await Promise.all([asked, outcome("handshake", handshakeVoice(dial, client, options))]);
+  let refused = 0;
+  const shake = handshakeVoice(dial, client, options, (status) => (refused = status));
+  const found = await Promise.all([asked, outcome("handshake", shake)]);
   const voices = found.flatMap(({ voice }) => voice ?? []);
   const doubtful = found.filter(({ error }) => error !== undefined);
   if (voices.length > 0) return { voices, unknown: doubtful.map(({ era }) => era) };
-  throw doubtful[0]?.error ?? new AskError("The server answers neither `server/discover` nor `initialize`.");
+  const older = mayBeOlder(refused) ? await outcome("handshake", sseVoice(dial, client, options)) : undefined;
+  if (older?.voice !== undefined) {
+    return { voices: [older.voice], unknown: doubtful.map(({ era }) => era), transport: "sse" };
+  }
+  throw (
+    older?.error ??
+    doubtful[0]?.error ??
+    new AskError("The server answers neither `server/discover` nor `initialize`.")
+  );
 }
 
 interface Outcome {
@@ -119,11 +134,32 @@ function offersOurs({ status, response }: Answer): boolean {
   return Array.isArray(supported) && supported.includes(newestStateless);
 }
 
-/** Undefined for a server that does not speak it; throws AskError where the answer is no evidence. */
+/** Whether a server that answers `initialize` so may speak the transport that was before Streamable HTTP. */
+function mayBeOlder(status: number): boolean {
+  return status === 400 || status === 404 || status === 405;
+}
+
+/** As `handshakeVoice`, over HTTP+SSE. */
+async function sseVoice(dial: Dial, client: ClientInfo, options: AskOptions): Promise<Voice | undefined> {
+  const over = overSse(dial);
+  let voice: Voice | undefined;
+  try {
+    voice = await handshakeVoice(over, client, options);
+  } finally {
+    if (voice === undefined) await over.dispatcher.destroy();
+  }
+  return voice === undefined ? undefined : { ...voice, end: () => over.dispatcher.destroy() };
+}
+
+/**
+ * Undefined for a server that does not speak it, of which `onRefused` is told the
+ * HTTP status; throws AskError where the answer is no evidence.
+ */
 async function handshakeVoice(
   dial: Dial,
   client: ClientInfo,
   options: AskOptions,
+  onRefused?: (status: number) => void,
 ): Promise<Voice | undefined> {
   const hello = { protocolVersion: newestHandshake, capabilities: {}, clientInfo: client };
   let session;
@@ -131,7 +167,10 @@ async function handshakeVoice(
     session = await openSession(dial, hello, {}, options);
   } catch (error) {
     if (!(error instanceof AskError) || error.answer === undefined) throw error;
-    if (isRefusal(error.answer)) return;
+    if (isRefusal(error.answer)) {
+      onRefused?.(error.answer.status);
+      return;
+    }
     const reply = replyOf(error.answer.response);
     if (reply.kind === "result") return;
     throw error;

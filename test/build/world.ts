@@ -111,6 +111,8 @@ export async function buildWorld(
     readonly dataDir?: string;
     readonly cacheDir?: string;
     readonly limits?: BuildServices["limits"];
+    readonly env?: BuildServices["env"];
+    readonly pause?: BuildServices["pause"];
   } = {},
 ): Promise<BuildWorld> {
   const root = await mkdtemp(join(tmpdir(), "offing-build-"));
@@ -122,8 +124,9 @@ export async function buildWorld(
     guard: createGuard({ allow: () => allow, own: () => [], trustedHosts: () => hosts }),
     sandbox: parts.sandbox ?? noSandbox,
     inspector: parts.inspector ?? noInspector,
-    env: process.env,
+    env: parts.env ?? process.env,
     ...(parts.limits ? { limits: parts.limits } : {}),
+    ...(parts.pause ? { pause: parts.pause } : {}),
   };
   let count = 0;
   return {

@@ -1,38 +1,14 @@
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Era } from "../../src/mcp/eras.ts";
 import { asksFor, content, elicits, parked, reply, send, Session } from "./asked.ts";
 import { accepted, upstreamOf } from "./asking.ts";
-import { temporaryFolder } from "./harness.ts";
-import { keep } from "./scene.ts";
+import { twoProcesses } from "./processes.ts";
 
 /** Two gateway processes, a and b, over one upstream. */
 async function two(era: Era) {
   const place = await upstreamOf(era);
-  const folder = temporaryFolder();
-  const addresses = new Map<string, string>();
-  const begin = async (name: string) => {
-    const gateway = place.world.process(name, addresses);
-    const open = createServer((req, res) => gateway.handle(req, res)).listen(0, "127.0.0.1");
-    const own = createServer((req, res) => gateway.take(req, res)).listen(join(folder, name));
-    await Promise.all([once(open, "listening"), once(own, "listening")]);
-    addresses.set(name, `unix:${join(folder, name)}`);
-    keep({
-      async [Symbol.asyncDispose]() {
-        await gateway.close();
-        for (const server of [open, own]) {
-          server.closeAllConnections();
-          await new Promise((done) => server.close(done));
-        }
-      },
-    });
-    const url = `http://127.0.0.1:${(open.address() as AddressInfo).port}${new URL(place.url).pathname}`;
-    return { ...place, url };
-  };
-  return { addresses, world: place.world, a: await begin("a"), b: await begin("b") };
+  const { addresses, a, b } = await twoProcesses(place.world, place.url);
+  return { addresses, world: place.world, a: { ...place, url: a.url }, b: { ...place, url: b.url } };
 }
 
 test("A retry is taken by any process, and goes on with the call in the one that holds it. [R:bridges.retry-anywhere]", async () => {
@@ -98,7 +74,7 @@ test("A handshake client's cancellation reaches its call in whatever process. [R
   const cancelled = { method: "notifications/cancelled", params: { requestId: 7 } };
   expect(await session.at(b.url).note(cancelled)).toEqual({ status: 202, body: "" });
   await call.closed();
-  expect(await stream.next()).toMatchObject({ id: 7, error: {} });
+  await expect(stream.next()).rejects.toThrow("The answer is over.");
   await world.record(({ method }) => method === "tools/call");
   expect(world.records.filter(({ method }) => method === "notifications/cancelled")).toHaveLength(1);
 });
@@ -114,5 +90,5 @@ test("The end of a session ends its calls in whatever process. [R:bridges.sessio
   });
   expect(gone.status).toBe(204);
   await call.closed();
-  expect(await stream.next()).toMatchObject({ id: 7, error: {} });
+  expect(await stream.next()).toMatchObject({ id: 7, error: { data: { boundary: "session" } } });
 });

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect as dial } from "node:net";
 import { expect, test, vi } from "vitest";
+import { shareOf } from "../../src/gateway/tally.ts";
 import { listen } from "../../src/main/listen.ts";
 import { TestGateway } from "./harness.ts";
 import { listenRequest, RawStream, standing, until } from "./raw-stream.ts";
@@ -58,6 +59,28 @@ test("A caller has so many requests under way at a time; one more is told to wai
   release.resolve();
   for (const each of [...held, other]) expect((await each).status).toBe(200);
   await until(async () => (await call()).status === 200);
+});
+
+test("Of several gateway processes each admits its share of what one caller may have, and says so. [R:guards.shares]", async () => {
+  const release = deferred();
+  const { call, upstream } = await scene(
+    { requestsPerPrincipal: 20, processes: 2 },
+    async ({ res, message }) => {
+      await release.promise;
+      json(res, { jsonrpc: "2.0", id: message.id, result: { resultType: "complete", content: [] } });
+    },
+  );
+  const held = Array.from({ length: 10 }, () => call());
+  await until(() => upstream.received.length === 10);
+  const refused = await call();
+  expect(refused.status).toBe(429);
+  const { error } = (await refused.json()) as Refused;
+  expect(error.message).toContain("10 requests under way at one of 2 gateway processes");
+  expect(error.message).toContain("its share of the 20");
+  release.resolve();
+  for (const each of held) expect((await each).status).toBe(200);
+  // A share is at least eight, where the limit is not less: few connections spread unevenly.
+  expect([shareOf(64, 32), shareOf(4, 32), shareOf(64, 5), shareOf(64, 1)]).toEqual([8, 4, 13, 64]);
 });
 
 test("A caller has so many standing streams, of whatever kind; they are not counted as requests. [R:guards.streams-most]", async () => {

@@ -45,7 +45,12 @@ async function twoProcesses(
     x.id = x.body.length === 0 ? null : 1;
     const services = {
       pools,
-      peers: { self: "other", address: (name: string) => peers.get(name), others: () => [] },
+      peers: {
+        self: "other",
+        address: (name: string) => peers.get(name),
+        others: () => [],
+        stands: () => 0,
+      },
       limits: { ...defaultLimits, personMs: 10 },
     };
     const turn = { x, endpoint: { requestWindowMs: options.windowMs ?? 20_000 } };

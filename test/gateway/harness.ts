@@ -1,12 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { hash, randomBytes } from "node:crypto";
 import { EventEmitter, once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { Agent } from "undici";
 import { createGateway, type Gateway } from "../../src/gateway/handler.ts";
 import type { GatewayLimits } from "../../src/gateway/limits.ts";
@@ -17,12 +12,13 @@ import type { Era } from "../../src/mcp/eras.ts";
 import type { Manifest } from "../../src/mcp/manifest.ts";
 import type { Principal } from "../../src/policy/decide.ts";
 import type { ServerRole } from "../../src/policy/permissions.ts";
+import { withRefusals } from "../../src/snapshot/era-refusals.ts";
 import type { SessionRow, SessionState } from "../../src/snapshot/session.ts";
 import { KeptSessions } from "../../src/snapshot/kept-sessions.ts";
 import type { Endpoint, Snapshot, SnapshotChange } from "../../src/snapshot/snapshot.ts";
-import { discover } from "../../src/upstream/discover.ts";
 import { createPools } from "../../src/upstream/pool.ts";
-import { environment } from "../fixtures/environments.ts";
+
+export * from "./python-server.ts";
 
 export const emptyManifest: Manifest = {
   serverInfo: { name: "scripted", version: "1" },
@@ -36,6 +32,7 @@ export class TestGateway implements AsyncDisposable {
   readonly records: RequestRecord[] = [];
   /** What was published of sessions. */
   readonly published = new Map<string, SessionState>();
+  readonly kept = new KeptSessions();
   /** The session rows that were written, newest last. */
   readonly sessions: SessionRow[] = [];
   /** Ids of the external servers that were doubted. */
@@ -44,6 +41,8 @@ export class TestGateway implements AsyncDisposable {
   readonly instances = new Map<string, () => Promise<Lease>>();
   /** Whether no virtual session can be begun. */
   beginFails = false;
+  /** Whether who is told of refused capabilities breaks what it promises, and throws. */
+  refusedFails = false;
   readonly acquired = new Map<string, number>();
   readonly released = new Map<string, number>();
   now = () => Date.now();
@@ -55,8 +54,11 @@ export class TestGateway implements AsyncDisposable {
   readonly #keys = new Map<string, { id: string; principal: Principal }>();
   readonly #written = new EventEmitter();
   readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
-  readonly #kept = new KeptSessions();
   readonly #watchers = new Set<(change: SnapshotChange) => void>();
+  /** Gateway processes of their own, by name. */
+  readonly #processes = new Map<string, Gateway>();
+  /** Standing streams that were opened at them. */
+  #stood = 0;
   readonly #ring: Keyring = { current: "1", keys: new Map([["1", randomBytes(32)]]) };
 
   static async start(
@@ -70,7 +72,8 @@ export class TestGateway implements AsyncDisposable {
       key: () => undefined,
       principal: () => undefined,
       session: (id) => world.published.get(id),
-      keptSessions: (holder) => world.#kept.count(holder, world.now()),
+      keptSessions: (holder, as) => world.kept.count(holder, as, world.now()),
+      endedBefore: (server, principal) => world.kept.endedBefore(server, principal),
       watch(listener) {
         world.#watchers.add(listener);
         return () => void world.#watchers.delete(listener);
@@ -101,21 +104,34 @@ export class TestGateway implements AsyncDisposable {
         },
         async publish(row, news) {
           const { subscribed, unsubscribed, ...rest } = news;
+          const session = { began: row.createdAt, expiresAt: row.expiresAt };
           const before = world.published.get(row.id);
           const kept = (before?.subscriptions ?? []).filter((uri) => uri !== (subscribed ?? unsubscribed));
           const subscriptions = subscribed === undefined ? kept : [...kept, subscribed];
           if (before?.ended === true) return;
+          world.kept.drop(row.id, row);
           if (news.ended === true) {
             world.published.set(row.id, { ended: true });
-            world.#kept.drop(row.id, row);
+            const less = world.kept.keep(row.id, row, { ...session, as: "ended" });
+            if (less !== undefined) world.published.delete(less);
           } else {
-            world.published.set(row.id, { ended: false, ...before, ...rest, subscriptions });
-            world.#kept.keep(row.id, row, row.expiresAt);
+            const until = before?.until ?? row.expiresAt;
+            world.published.set(row.id, { ended: false, until, ...before, ...rest, subscriptions });
+            const set = news.until === undefined || (before !== undefined && before.level !== undefined);
+            world.kept.keep(row.id, row, { ...session, as: set ? "set" : "extended" });
           }
           world.tell({ kind: "session", subject: row.id });
         },
       },
-      upstreams: { doubt: ({ server }) => void world.doubted.push(server) },
+      upstreams: {
+        doubt: ({ server }) => void world.doubted.push(server),
+        refused(refusal) {
+          if (world.refusedFails) throw new Error("nobody can be told");
+          for (const [path, each] of world.#endpoints) {
+            world.#endpoints.set(path, withRefusals(each, [refusal]));
+          }
+        },
+      },
       records: {
         write(record) {
           world.records.push(record);
@@ -146,10 +162,24 @@ export class TestGateway implements AsyncDisposable {
 
   /** A gateway process of its own behind the same doors; `addresses`: where the others take requests over, by name. */
   process(self: string, addresses: ReadonlyMap<string, string>): Gateway {
-    const pools = createPools({ guarded: () => this.#agent });
+    const pools = createPools({ guarded: () => this.#agent, self });
     const others = () => [...addresses.keys()].filter((name) => name !== self);
-    const peers = { self, address: (holder: string) => addresses.get(holder), others };
-    return createGateway({ ...this.#options, pools, peers });
+    const peers = {
+      self,
+      address: (holder: string) => addresses.get(holder),
+      others,
+      stands: (session: string) => {
+        const at = ++this.#stood;
+        for (const name of others()) this.#processes.get(name)?.stands(self, session, at);
+        return at;
+      },
+    };
+    const gateway = createGateway({ ...this.#options, pools, peers });
+    for (const [name, other] of this.#processes) {
+      for (const [session, at] of other.standing()) gateway.stands(name, session, at);
+    }
+    this.#processes.set(self, gateway);
+    return gateway;
   }
 
   /** Puts a server behind the gate, hosted unless it is `external`; answers the URL of its live endpoint. */
@@ -187,6 +217,7 @@ export class TestGateway implements AsyncDisposable {
               organization: `org_${organization}`,
               server: id,
               url: String(options.address),
+              ...(manifest.transport === undefined ? {} : { transport: manifest.transport }),
             }
           : {
               kind: "hosted",
@@ -306,72 +337,5 @@ export class TestGateway implements AsyncDisposable {
     await this.#agent.destroy();
     this.server.closeAllConnections();
     await new Promise((done) => this.server.close(done));
-  }
-}
-
-/** The frameworks that the gateway is tried with, and what their environments hold. */
-export const frameworks = [
-  { name: "FastMCP 3", framework: "fastmcp", requirements: ["fastmcp==3.4.10"], eras: ["handshake"] },
-  {
-    name: "FastMCP 4",
-    framework: "fastmcp",
-    requirements: ["fastmcp==4.1.2"],
-    eras: ["stateless", "handshake"],
-  },
-  {
-    name: "MCPServer",
-    framework: "mcpserver",
-    requirements: ["mcp==2.3.0", "uvicorn"],
-    eras: ["stateless", "handshake"],
-  },
-] as const;
-export type Framework = (typeof frameworks)[number];
-
-/** The interpreter of a framework's environment, made on first use. */
-export async function pythonOf(kind: Framework): Promise<string> {
-  return join(await environment(kind.requirements), "bin/python");
-}
-
-/** Folder of its own for one test file, short enough for socket paths. */
-export function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), "og-"));
-}
-
-/** A real Python server on a unix socket. */
-export class PythonServer implements AsyncDisposable {
-  readonly address: string;
-  readonly folder: string;
-  readonly child: ChildProcess;
-  manifest!: Manifest;
-
-  constructor(child: ChildProcess, folder: string, address: string) {
-    this.child = child;
-    this.folder = folder;
-    this.address = address;
-  }
-
-  static async start(kind: Framework): Promise<PythonServer> {
-    const python = await pythonOf(kind);
-    const folder = temporaryFolder();
-    const socket = join(folder, "s");
-    const child = spawn(python, [join(import.meta.dirname, "server.py"), socket], {
-      env: { ...process.env, FRAMEWORK: kind.framework },
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    const lines = createInterface(child.stdout!);
-    for await (const line of lines) if (line === "ready") break;
-    lines.close();
-    child.stdout!.resume();
-    const server = new PythonServer(child, folder, `unix:${socket}`);
-    const pools = createPools();
-    server.manifest = await discover(pools.at(server.address));
-    await pools.close();
-    return server;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.child.kill("SIGKILL");
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, "exit");
-    rmSync(this.folder, { recursive: true, force: true });
   }
 }

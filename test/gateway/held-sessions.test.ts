@@ -11,11 +11,12 @@ import { systemClock } from "../../src/lib/clock.ts";
 import type { Endpoint } from "../../src/snapshot/snapshot.ts";
 import { createPools } from "../../src/upstream/pool.ts";
 import { SdkServer } from "../upstream/sdk-server.ts";
+import { ScriptedSse } from "../upstream/sse-scripted.ts";
 import { emptyManifest } from "./harness.ts";
 import { keep } from "./scene.ts";
 
 /** Held sessions at a real server, and a turn of somebody's to take them for. */
-async function holding(idleMs: number) {
+async function holding(idleMs: number, sse?: ScriptedSse) {
   const server = keep(await SdkServer.start());
   const agent = new Agent();
   const pools = createPools({ guarded: () => agent });
@@ -27,7 +28,13 @@ async function holding(idleMs: number) {
     organization: { id: "org_1", slug: "acme" },
     server: { id: "srv_1", slug: "s", kind: "external" },
     deployment: "live",
-    upstream: { kind: "external", organization: "org_1", server: "srv_1", url: server.url },
+    upstream: {
+      kind: "external",
+      organization: "org_1",
+      server: "srv_1",
+      url: sse?.url ?? server.url,
+      ...(sse === undefined ? {} : { transport: "sse" }),
+    },
     manifest: emptyManifest,
     eras: ["handshake"],
     virtualSessions: false,
@@ -79,6 +86,23 @@ test("A held session is ended at its server once it has been idle, and never whi
   await expect.poll(() => server.open).toEqual([]);
   const again = await held.take(turn, { elicitation: {} });
   expect(again.upstream.id).not.toBe(used.upstream.id);
+});
+
+test("At a server of HTTP+SSE calls that want log messages have a held session each; past the bound they share, as those do that want none, and nobody is refused. [R:upstream.sse-logs-bound]", async () => {
+  const sse = keep(await ScriptedSse.start());
+  const { held, turn } = await holding(60_000, sse);
+  const begun = async (capabilities: Record<string, object>, logs: boolean) => {
+    const session = await held.take(turn, capabilities, logs);
+    held.begin(session);
+    return session;
+  };
+  const asked = await begun({ elicitation: {} }, false);
+  const own: HeldSession[] = [];
+  for (let n = 0; n < 15; n++) own.push(await begun({}, true));
+  expect(new Set([asked, ...own]).size).toBe(16);
+  expect(own).toContain(await begun({}, true));
+  expect(own).toContain(await begun({}, false));
+  expect(sse.streams.size).toBe(16);
 });
 
 test("Those who ask while a held session is being opened share it, and one that could not be opened is asked for anew.", async () => {

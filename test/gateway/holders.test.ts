@@ -1,10 +1,5 @@
-import { once } from "node:events";
-import { rmSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "./harness.ts";
+import { twoProcesses } from "./processes.ts";
 import { get, Reading } from "./reading.ts";
 import { deferred, event, handshakeCall, keep, post, responseOf, result, scene, text } from "./scene.ts";
 import { openSession, type Received, wellBehaved } from "./scripted.ts";
@@ -14,28 +9,8 @@ const progress = { jsonrpc: "2.0", method: "notifications/progress", params: { p
 /** Two gateway processes over one upstream: URLs of the same endpoint at both. */
 async function two(script: (received: Received) => void | Promise<void>) {
   const made = await scene(script);
-  const folder = temporaryFolder();
-  const addresses = new Map<string, string>();
-  const path = new URL(made.url).pathname;
-  const begin = async (name: string) => {
-    const gateway = made.world.process(name, addresses);
-    const open = createServer((req, res) => gateway.handle(req, res)).listen(0, "127.0.0.1");
-    const own = createServer((req, res) => gateway.take(req, res)).listen(join(folder, name));
-    await Promise.all([once(open, "listening"), once(own, "listening")]);
-    addresses.set(name, `unix:${join(folder, name)}`);
-    keep({
-      async [Symbol.asyncDispose]() {
-        await gateway.close();
-        for (const server of [open, own]) {
-          server.closeAllConnections();
-          await new Promise((done) => server.close(done));
-        }
-        rmSync(join(folder, name), { force: true });
-      },
-    });
-    return `http://127.0.0.1:${(open.address() as AddressInfo).port}${path}`;
-  };
-  return { ...made, addresses, a: await begin("a"), b: await begin("b") };
+  const { addresses, a, b } = await twoProcesses(made.world, made.url);
+  return { ...made, addresses, a: a.url, b: b.url };
 }
 
 const slow = (release: Promise<void>) => async (received: Received) => {

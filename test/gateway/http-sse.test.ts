@@ -214,6 +214,23 @@ test("What a client may not do is told on the stream under its id, or at once wh
   });
 });
 
+test("What a server answers in words of its own is an error on the stream, under the id of the request. [R:handshake-client.http-sse-words]", async () => {
+  const { url, key } = await scene((received) => {
+    if (received.message.method !== "tools/call") return wellBehaved(received);
+    const words = "Internal Server Failure";
+    received.res.writeHead(500, { "content-type": "application/json", "content-length": words.length });
+    received.res.end(words);
+  });
+  const { reading, posts } = await line(url, key);
+  await status(posts, key, initialize);
+  await reading.next();
+  expect((await status(posts, key, toolCall)).status).toBe(202);
+  expect(JSON.parse((await reading.next())!.data!)).toMatchObject({
+    id: 7,
+    error: { message: expect.stringContaining("HTTP 500 and no JSON-RPC response") },
+  });
+});
+
 test("Nobody else posts to a stream, and both of its addresses need a key. [R:handshake-client.http-sse-bound]", async () => {
   const { url, key, world } = await scene(wellBehaved);
   world.publish("other", { address: "unix:/none" });

@@ -3,27 +3,21 @@ import { emptyManifest, TestGateway } from "./harness.ts";
 import { listenRequest, RawStream, until } from "./raw-stream.ts";
 import { keep } from "./scene.ts";
 import { type Received, ScriptedUpstream, statelessCall } from "./scripted.ts";
-import { connect, methods, Running } from "./telling.ts";
+import { connect, gated, methods } from "./telling.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 const subscriptionId = "io.modelcontextprotocol/subscriptionId";
 
 describe.each(["stateless", "handshake"] as const)("a real server that is spoken to in the %s era", (era) => {
-  let world: TestGateway;
-  let running: Running;
+  let place: Awaited<ReturnType<typeof gated>>;
   let url: string;
   let key: string;
   beforeAll(async () => {
-    running = await Running.start("telling");
-    world = await TestGateway.start();
-    url = running.publish(world, "telling", [era]);
-    key = world.key({ roles: { telling: "user" } }).key;
+    place = await gated(era);
+    ({ url, key } = place);
   });
-  afterAll(async () => {
-    await world?.[Symbol.asyncDispose]();
-    await running?.[Symbol.asyncDispose]();
-  });
+  afterAll(() => place?.[Symbol.asyncDispose]());
 
   test("A stateless client that listens is told of updates of the resources it named, and of no others. [R:hub.listen-updates]", async () => {
     await using client = await connect(url, key, "stateless");

@@ -267,6 +267,18 @@ test("A method that is not served is 405 and names what is allowed.", async () =
   expect(answer.headers["allow"]).toBe("POST, GET, DELETE");
 });
 
+test.each(["GET", "DELETE"])(
+  "%s is 405 where the request names the stateless revision, in which everything is posted. [R:stateless-client.posts-only]",
+  async (method) => {
+    const answer = await send({ method, key: user, headers: { "mcp-protocol-version": "2026-07-28" } });
+    expect(answer.status).toBe(405);
+    expect(answer.headers["allow"]).toBe("POST");
+    expect(JSON.parse(answer.text).error.data.boundary).toBe("protocol");
+    const older = await send({ method, key: user, headers: { accept: "text/event-stream" } });
+    expect(older.status).toBe(400);
+  },
+);
+
 test("What a server announces and the gateway does not carry is not announced, in either era.", async () => {
   const announced = {
     tools: { listChanged: true },

@@ -70,6 +70,21 @@ test("The streams of one principal have a share of what is held, and push out no
   for (const { again } of [theirs, second!, third!]) expect((await again()).at(-1)!.data).toContain("xxx");
 });
 
+test("The streams of one organization have a share of what is held, whoever in it left them, and push out no other's. [R:handshake-client.replay-organization]", async () => {
+  const made = await streaming(large, { replayOrganizationBytes: 5_000 });
+  const { world, upstream } = made;
+  const url = world.publish("s", { address: upstream.address, organization: "rival" });
+  const rival = world.key({ roles: { s: "user" }, organization: "rival" });
+  const theirs = await ended({ ...made, url, key: rival.key, session: await openSession(url, rival.key) });
+  const colleague = async () => {
+    const { key } = world.key({ roles: { s: "user" } });
+    return ended({ ...made, key, session: await openSession(made.url, key) });
+  };
+  const [first, second, third] = [await colleague(), await colleague(), await colleague()];
+  expect((await first.again()).at(-1)!.data).toContain("not held any more");
+  for (const { again } of [theirs, second, third]) expect((await again()).at(-1)!.data).toContain("xxx");
+});
+
 test("A client that comes back and does not read is cut off, and the call goes on without it. [R:handshake-client.slow-reader]", async () => {
   const release = deferred();
   const told = { ...progress(2), params: { message: "x".repeat(50_000) } };

@@ -35,8 +35,9 @@ export function post(
   url: string,
   key: string,
   given: { headers: Record<string, string>; body: string },
+  method = "POST",
 ): ClientRequest {
-  const req = request(url, { method: "POST", headers: { ...given.headers, authorization: `Bearer ${key}` } });
+  const req = request(url, { method, headers: { ...given.headers, authorization: `Bearer ${key}` } });
   req.on("error", () => {});
   req.end(given.body);
   return req;

@@ -1,8 +1,10 @@
 import { describe, expect, test, vi } from "vitest";
-import { MOST_KEPT } from "../../src/gateway/session.ts";
+import { MOST_EXTENDED, MOST_KEPT } from "../../src/gateway/session.ts";
 import { emptyManifest } from "./harness.ts";
 import { openSession } from "./scripted.ts";
 import { send, upstream, url, user, withoutId, world } from "./sending.ts";
+
+const HOUR = 3_600_000;
 
 describe("A handshake session", () => {
   const body = JSON.stringify({ jsonrpc: "2.0", id: 3, method: "tools/call", params: { name: "t" } });
@@ -109,7 +111,7 @@ describe("A handshake session", () => {
     expect((await ask(session)).status).toBe(200);
   });
 
-  test("is over after DELETE, and 24 hours after it began.", async () => {
+  test("is over after DELETE, and 24 hours after it began where it was not used.", async () => {
     const session = await openSession(url, user);
     const end = await send({ method: "DELETE", key: user, headers: { "mcp-session-id": session } });
     expect(end.status).toBe(204);
@@ -123,11 +125,81 @@ describe("A handshake session", () => {
     expect(late.record.because).toBe("session expired");
   });
 
+  /** What a call is answered with so many hours from now. */
+  const later = async (hours: number, asked: () => ReturnType<typeof ask>) => {
+    const real = world.now;
+    world.now = () => Date.now() + hours * HOUR;
+    try {
+      return await asked();
+    } finally {
+      world.now = real;
+    }
+  };
+
+  test("goes on for 24 hours after its last use, known to the hour, at every gateway. [R:sessions.idle]", async () => {
+    const session = await openSession(url, user);
+    for (const hours of [20, 43, 66]) expect((await later(hours, () => ask(session))).status).toBe(200);
+    world.restart();
+    expect((await later(89, () => ask(session))).status).toBe(200);
+    const late = await later(113.1, () => ask(session));
+    expect([late.status, late.record.because]).toEqual([404, "session expired"]);
+  });
+
+  test("is published as used once an hour at most. [R:sessions.idle-rare]", async () => {
+    const session = await openSession(url, user);
+    const { id } = world.sessions.at(-1)!;
+    await later(0.9, () => ask(session));
+    expect(world.published.get(id)).toBeUndefined();
+    await later(1.1, () => ask(session));
+    const { until } = world.published.get(id)!;
+    await later(2, () => ask(session));
+    expect(world.published.get(id)!.until).toBe(until);
+    expect(world.sessions.at(-1)).toMatchObject({ id, expiresAt: until });
+    await later(2.2, () => ask(session));
+    expect(world.published.get(id)!.until).toBeGreaterThan(until!);
+  });
+
+  test("is over seven days after it began, however much it is used. [R:sessions.longest]", async () => {
+    const session = await openSession(url, user);
+    for (let hours = 20; hours < 168; hours += 20) {
+      expect((await later(hours, () => ask(session))).status).toBe(200);
+    }
+    expect((await later(167.9, () => ask(session))).status).toBe(200);
+    expect((await later(168.1, () => ask(session))).status).toBe(404);
+  });
+
+  test("that was carried on is over after DELETE.", async () => {
+    const session = await openSession(url, user);
+    await later(20, () => ask(session));
+    const headers = { "mcp-session-id": session };
+    const end = await later(40, () => send({ method: "DELETE", key: user, headers }));
+    expect(end.status).toBe(204);
+    const late = await later(41, () => ask(session));
+    expect([late.status, late.record.because]).toEqual([404, "session ended"]);
+  });
+
+  test("is carried on for as many of a principal's at a server as gateways keep, and for the others ends a day after it began. [R:sessions.most-extended]", async () => {
+    world.publish("many", { address: upstream.address });
+    const path = "/acme/many/mcp";
+    const { key, principal } = world.key({ roles: { many: "user" } });
+    const holder = { server: "srv_acme_many", principal: principal.id };
+    const others = { as: "extended", began: Date.now(), expiresAt: Date.now() + 24 * HOUR } as const;
+    for (let n = 1; n < MOST_EXTENDED; n++) world.kept.keep(`ses_${n}`, holder, others);
+    const [first, second] = [
+      await openSession(`${world.url}${path}`, key),
+      await openSession(`${world.url}${path}`, key),
+    ];
+    for (const session of [first, second]) await later(2, () => ask(session, key, path));
+    expect((await later(23, () => ask(second, key, path))).status).toBe(200);
+    expect((await later(25, () => ask(first, key, path))).status).toBe(200);
+    expect((await later(25, () => ask(second, key, path))).status).toBe(404);
+  });
+
   test("leaves a row when it begins, and again when it is used, at most once a minute. [R:sessions.rows]", async () => {
     const session = await openSession(url, user);
     const row = world.sessions.at(-1)!;
     expect(row).toMatchObject({ kind: "handshake", server: "srv_acme_s", deployment: "live" });
-    expect(row.expiresAt - row.createdAt).toBe(24 * 60 * 60 * 1000);
+    expect(row.expiresAt - row.createdAt).toBe(24 * HOUR);
     const rows = () => world.sessions.filter(({ id }) => id === row.id).length;
     await ask(session);
     await ask(session);

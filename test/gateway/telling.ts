@@ -9,7 +9,7 @@ import type { Target } from "../../src/runner/runner.ts";
 import { discover } from "../../src/upstream/discover.ts";
 import { createPools } from "../../src/upstream/pool.ts";
 import { bwrap, environment, python } from "../fixtures/environments.ts";
-import type { TestGateway } from "./harness.ts";
+import { TestGateway } from "./harness.ts";
 
 /**
  * A server of both eras that tells by itself: tool `touch` updates a resource,
@@ -121,6 +121,22 @@ export class Running implements AsyncDisposable {
     await this.runner.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** The server that tells, spoken to in one era, behind a gateway; and a key for it. */
+export async function gated(era: Era) {
+  const running = await Running.start("telling");
+  const world = await TestGateway.start();
+  return {
+    running,
+    world,
+    url: running.publish(world, "telling", [era]),
+    key: world.key({ roles: { telling: "user" } }).key,
+    async [Symbol.asyncDispose]() {
+      await world[Symbol.asyncDispose]();
+      await running[Symbol.asyncDispose]();
+    },
+  };
 }
 
 function targetOf(slug: string): Target {

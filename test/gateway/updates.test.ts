@@ -4,25 +4,19 @@ import { emptyManifest, TestGateway } from "./harness.ts";
 import { RawStream, standing, until } from "./raw-stream.ts";
 import { keep } from "./scene.ts";
 import { openSession, ScriptedUpstream } from "./scripted.ts";
-import { connect, methods, Running } from "./telling.ts";
+import { connect, gated, methods } from "./telling.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 describe.each(["stateless", "handshake"] as const)("a real server that is spoken to in the %s era", (era) => {
-  let world: TestGateway;
-  let running: Running;
+  let place: Awaited<ReturnType<typeof gated>>;
   let url: string;
   let key: string;
   beforeAll(async () => {
-    running = await Running.start("telling");
-    world = await TestGateway.start();
-    url = running.publish(world, "telling", [era]);
-    key = world.key({ roles: { telling: "user" } }).key;
+    place = await gated(era);
+    ({ url, key } = place);
   });
-  afterAll(async () => {
-    await world?.[Symbol.asyncDispose]();
-    await running?.[Symbol.asyncDispose]();
-  });
+  afterAll(() => place?.[Symbol.asyncDispose]());
 
   test("A handshake client is told of updates of the resources it is subscribed to, until it is not. [R:hub.session-updates]", async () => {
     await using client = await connect(url, key, "handshake");
@@ -42,7 +36,7 @@ describe.each(["stateless", "handshake"] as const)("a real server that is spoken
   });
 
   test("A handshake client that may see but not call lists its tools. [R:guards.notes-judged]", async () => {
-    const viewer = world.key({ roles: { telling: "viewer" } }).key;
+    const viewer = place.world.key({ roles: { telling: "viewer" } }).key;
     await using client = await connect(url, viewer, "handshake");
     expect((await client.client.listTools()).tools.map(({ name }) => name)).toContain("touch");
     await expect(client.call("touch", { uri: "note://one" })).rejects.toThrow("may see this server");
@@ -54,7 +48,7 @@ describe.each(["stateless", "handshake"] as const)("a real server that is spoken
     const told = (uri: string) => client.inbox.told.some(({ params }) => params?.["uri"] === uri);
     const touched = (uri: string) => until(() => client.call("touch", { uri }).then(() => told(uri)));
     await touched("note://two");
-    await running.runner.retire(running.target);
+    await place.running.runner.retire(place.running.target);
     expect(told("note://one")).toBe(false);
     await touched("note://one");
   });
@@ -208,6 +202,19 @@ test("A standing stream ends when its session expires, and when its key is revok
   world.revoke(key);
   await revoked.until(({ ended }) => ended);
   expect([...expiring.messages, ...revoked.messages]).toEqual([]);
+});
+
+test("A session whose client only listens is used by that, and goes on. [R:sessions.idle-listening]", async () => {
+  const { world, stand, send } = await speaking();
+  const { id } = world.sessions.at(-1)!;
+  const stream = await stand();
+  const hour = 60 * 60 * 1000;
+  const began = Date.now();
+  world.now = () => Date.now() + 20 * hour;
+  await until(() => (world.published.get(id)?.until ?? 0) >= began + 44 * hour);
+  world.now = () => Date.now() + 30 * hour;
+  expect((await send("tools/list")).status).toBe(200);
+  expect(stream.ended).toBe(false);
 });
 
 /** What a server says in a session. */

@@ -82,3 +82,10 @@ export async function leave(world: World, member: Caller): Promise<void> {
     await change("principal", member.id);
   });
 }
+
+export const MINUTE = 60_000;
+export const DAY = 24 * 60 * MINUTE;
+export const org = "/api/v1/organizations/default";
+
+/** Who a tab is signed in as. */
+export const me = (tab: Tab): Promise<Answer> => tab.send("GET", "/api/v1/me");

@@ -5,11 +5,7 @@ import { auditSigner } from "../../src/domain/audit/checkpoint.ts";
 import { maintain } from "../../src/domain/maintain.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openWorld, type World } from "../world.ts";
-import { leave, newLink, openTab, signedIn, type Tab } from "./browser.ts";
-
-const MINUTE = 60_000;
-const DAY = 24 * 60 * MINUTE;
-const org = "/api/v1/organizations/default";
+import { DAY, leave, me, MINUTE, newLink, openTab, org, signedIn } from "./browser.ts";
 
 let world: World;
 /** Milliseconds that the program's clock is ahead. */
@@ -19,8 +15,6 @@ beforeAll(async () => {
   world = await openWorld({ clock });
 });
 afterAll(() => world.close());
-
-const me = (tab: Tab) => tab.send("GET", "/api/v1/me");
 
 const audited = async () =>
   (await world.system.services.db.selectFrom("audit").selectAll().orderBy("seq").execute()).map(

@@ -4,11 +4,7 @@ import { write } from "../../src/domain/write.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { deployed, serverSaying } from "../deploy.ts";
 import { openWorld, type World } from "../world.ts";
-import { leave, newLink, openTab, signedIn, type Tab } from "./browser.ts";
-
-const MINUTE = 60_000;
-const DAY = 24 * 60 * MINUTE;
-const org = "/api/v1/organizations/default";
+import { DAY, leave, me, MINUTE, newLink, openTab, org, signedIn } from "./browser.ts";
 
 let world: World;
 /** Milliseconds that the program's clock is ahead. */
@@ -18,8 +14,6 @@ beforeAll(async () => {
   world = await openWorld({ clock });
 });
 afterAll(() => world.close());
-
-const me = (tab: Tab) => tab.send("GET", "/api/v1/me");
 
 describe("the session cookie", () => {
   it("is out of reach of scripts and other sites, and of other programs on this host", async () => {

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readEventId, streamName } from "../../src/gateway/streams/event-id.ts";
 import { beginsWithResponse } from "../../src/gateway/streams/first-event.ts";
-import { SseReader } from "../../src/lib/sse.ts";
+import { isPlain } from "../../src/gateway/outcome.ts";
+import { soleEvent, type SseEvent, SseReader } from "../../src/lib/sse.ts";
 import { isBatch, splitArray } from "../../src/mcp/batch.ts";
 import { glance, GLANCE_BYTES } from "../../src/mcp/glance.ts";
 
@@ -132,3 +133,83 @@ test("A reader goes on with a stream that was let go anywhere, and knows the new
     runs,
   );
 });
+
+test("A sole event is what a reader reads from the same bytes, and all that it reads.", () => {
+  const line = fc.constantFrom(
+    "data: ",
+    "data:",
+    "data",
+    "event: message",
+    "event: other",
+    "id: 1",
+    ": ping",
+    "retry: 5",
+  );
+  const end = fc.constantFrom("\n", "\r\n", "\r", "\n\n", "\r\n\r\n", "\r\r");
+  const bytes = fc.uint8Array({ maxLength: 8 }).map((each) => Buffer.from(each).toString("latin1"));
+  const anything = fc.array(fc.oneof(line, end, bytes, fc.constant("\xef\xbb\xbf")), { maxLength: 10 });
+  const likely = fc
+    .tuple(fc.constantFrom("", "event: message\n", "event: message\r\n"), bytes, end)
+    .map(([name, data, ending]) => [name, "data: ", data, ending]);
+  let sole = 0;
+  fc.assert(
+    fc.property(fc.oneof(anything, likely), (pieces) => {
+      const text = pieces.join("");
+      const data = soleEvent(text);
+      if (data === undefined) return;
+      sole++;
+      const events: SseEvent[] = [];
+      const reader = new SseReader(1e6, (event) => void events.push(event));
+      reader.push(Buffer.from(text, "latin1"));
+      const { event, ...read } = events[0] ?? {};
+      expect(events).toHaveLength(1);
+      expect(read).toEqual({ id: undefined, data: Buffer.from(data, "latin1").toString() });
+      expect(event ?? "message").toBe("message");
+      expect([reader.lastId, reader.retryMs]).toEqual([undefined, undefined]);
+      // Nothing is begun that the next event would go on with.
+      reader.push(Buffer.from("data: next\n\n"));
+      expect(events[1]).toEqual({ event: undefined, id: undefined, data: "next" });
+    }),
+    { numRuns: 3000 },
+  );
+  expect(sole).toBeGreaterThan(100);
+});
+
+test("An answer that is more than a plain result is never taken for one, however it is written.", () => {
+  const gap = fc.array(fc.constantFrom(" ", "\t", "\n", "\r"), { maxLength: 4 }).map((each) => each.join(""));
+  const telling = fc.constantFrom<Record<string, unknown>>(
+    { result: { isError: true } },
+    { error: { code: -32000, message: "no" } },
+    { result: { resultType: "input_required" } },
+    { result: { resultType: "task" } },
+    { result: { task: { taskId: "1" } } },
+  );
+  fc.assert(
+    fc.property(telling, id, value, gap, fc.boolean(), (what, of, content, space, first) => {
+      const { result, ...rest } = what;
+      const within =
+        typeof result !== "object"
+          ? rest
+          : { result: first ? { ...result, content } : { content, ...result } };
+      const message = first ? { ...within, jsonrpc: "2.0", id: of } : { jsonrpc: "2.0", id: of, ...within };
+      const text = written(message, space);
+      expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(message)));
+      expect(isPlain(text)).toBe(false);
+      expect(isPlain(Buffer.from(`data: ${text}\n\n`).toString("latin1"))).toBe(false);
+    }),
+    runs,
+  );
+  expect(isPlain('{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":false}}')).toBe(true);
+});
+
+/** JSON text with `space` wherever white space may stand. */
+function written(of: unknown, space: string): string {
+  if (typeof of !== "object" || of === null) return JSON.stringify(of);
+  const within = Array.isArray(of)
+    ? of.map((each) => written(each, space))
+    : Object.entries(of).map(
+        ([key, each]) => `${JSON.stringify(key)}${space}:${space}${written(each, space)}`,
+      );
+  const [open, close] = Array.isArray(of) ? ["[", "]"] : ["{", "}"];
+  return `${open}${space}${within.join(`${space},${space}`)}${space}${close}`;
+}

@@ -52,4 +52,50 @@ export const bridgesBounds: readonly Requirement[] = [
     section: "bounds: shares of the room for calls that wait",
     break: { file: parked, from: "calls: 500,", to: "calls: 2_000,", test: life },
   },
+  {
+    id: "bridges.shared-level",
+    behaviour:
+      "Calls that share a session get each the log messages of its own level, and the server is told the most verbose one that a call under way needs.",
+    section: "2026-07-28 server/utilities/logging",
+    break: {
+      file: "src/gateway/bridge/levels.ts",
+      from: "return logLevels[this.#calls.findIndex((calls) => calls > 0)];",
+      to: "return logLevels[this.#calls.findLastIndex((calls) => calls > 0)];",
+      test: "test/gateway/shared-levels.test.ts",
+    },
+  },
+  {
+    id: "bridges.shared-level-again",
+    behaviour: "The session that takes the place of a lost one is told the level that its call wants.",
+    section: "2026-07-28 server/utilities/logging",
+    break: {
+      file: "src/gateway/bridge/speaking.ts",
+      from: "return Sharing.begin(this.#bridge, this.#turn, this.#shared, held);",
+      to: "return new Sharing(this.#bridge, this.#turn, this.#shared, held);",
+      test: "test/gateway/shared-levels.test.ts",
+    },
+  },
+  {
+    id: "bridges.unwritten-handshake",
+    behaviour: "A response that cannot be written for a session ends its call, and its client is told.",
+    section: "every request ends with one record",
+    break: {
+      file: "src/gateway/bridge/handshake-call.ts",
+      from: "this.#reply.fail(unwritten(error));",
+      to: "throw error;",
+      test: "test/gateway/unwritten.test.ts",
+    },
+  },
+  {
+    id: "bridges.unwritten-stateless",
+    behaviour:
+      "A response that cannot be written for a stateless client ends its call, and the client is told.",
+    section: "every request ends with one record",
+    break: {
+      file: "src/gateway/bridge/bridged-call.ts",
+      from: "answer.fail(unwritten(error));",
+      to: "throw error;",
+      test: "test/gateway/unwritten.test.ts",
+    },
+  },
 ];

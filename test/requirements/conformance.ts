@@ -45,7 +45,7 @@ export const conformance: readonly Requirement[] = [
     section: "2026-07-28 all of it",
     break: {
       file: "src/mcp/translate.ts",
-      from: '...(cacheable ? { ttlMs: 0, cacheScope: "private" } : {}),',
+      from: "...(cacheable ? { ttlMs: 0 } : {}),",
       to: "",
       test: suite,
     },
@@ -78,8 +78,8 @@ export const conformance: readonly Requirement[] = [
     section: "2026-07-28 server/tools#calling-tools",
     break: {
       file: "src/mcp/to-handshake.ts",
-      from: "    protocolVersion: revision,",
-      to: "    protocolVersion: newestStateless,",
+      from: "      [meta.protocolVersion]: newestStateless,",
+      to: '      [meta.protocolVersion]: "2025-11-25",',
       test: matrix,
     },
   },
@@ -101,8 +101,8 @@ export const conformance: readonly Requirement[] = [
     section: "2026-07-28 client/elicitation",
     break: {
       file: "src/gateway/era.ts",
-      from: "let wanted = capability?.era ?? client;",
-      to: "let wanted = client;",
+      from: "const wanted = (capability === undefined ? undefined : neededBy(capability)) ?? client;",
+      to: "const wanted = client;",
       test: matrix,
     },
   },
@@ -113,8 +113,8 @@ export const conformance: readonly Requirement[] = [
     section: "2026-07-28 client/sampling",
     break: {
       file: "src/gateway/era.ts",
-      from: "let wanted = capability?.era ?? client;",
-      to: "let wanted = client;",
+      from: "const wanted = (capability === undefined ? undefined : neededBy(capability)) ?? client;",
+      to: "const wanted = client;",
       test: matrix,
     },
   },
@@ -125,8 +125,8 @@ export const conformance: readonly Requirement[] = [
     section: "2026-07-28 client/roots",
     break: {
       file: "src/gateway/era.ts",
-      from: "let wanted = capability?.era ?? client;",
-      to: "let wanted = client;",
+      from: "const wanted = (capability === undefined ? undefined : neededBy(capability)) ?? client;",
+      to: "const wanted = client;",
       test: matrix,
     },
   },
@@ -173,6 +173,18 @@ export const conformance: readonly Requirement[] = [
       from: "messageBytes: 16 * 1024 * 1024,",
       to: "messageBytes: 1024 * 1024,",
       test: matrix,
+    },
+  },
+  {
+    id: "matrix.leaves-nothing",
+    behaviour:
+      "Clients of either era that connect, stream and abort leave no process, socket, timer or memory, neither in the program nor in the server.",
+    section: "2026-07-28 basic/patterns/cancellation",
+    break: {
+      file: "src/runner/python/offing_runtime/http/sdk.py",
+      from: "elif not answered:",
+      to: "elif False:",
+      test: "test/system/leaks.test.ts",
     },
   },
 ];

@@ -5,6 +5,7 @@ const rounds = "2026-07-28 basic/patterns/mrtr#server-requirements-basic-workflo
 
 const settings = "test/system/server-settings.test.ts";
 const eras = "test/system/eras.test.ts";
+const refusals = "test/domain/era-refusals.test.ts";
 
 /** In which era a server that speaks both is spoken to, and what its owner fixes of it. */
 export const upstreamEras: readonly Requirement[] = [
@@ -86,6 +87,74 @@ export const upstreamEras: readonly Requirement[] = [
       from: 'if (!(era === "stateless" ? asksClient(response) : hasInputRequired(response))) return;',
       to: "if (era !== undefined) return;",
       test: eras,
+    },
+  },
+  {
+    id: "eras.learned-durably",
+    behaviour: "What a refusal has taught is known after a restart.",
+    section: "product: eras",
+    break: {
+      file: "src/domain/servers/keep-refusal.ts",
+      from: "keepRefusal(ctx, refusal).catch((error: unknown) => {",
+      to: "Promise.resolve().catch((error: unknown) => {",
+      test: eras,
+    },
+  },
+  {
+    id: "eras.learned-at-once",
+    behaviour: "A refusal decides in the process that met it before it is stored.",
+    section: "product: eras",
+    break: {
+      file: "src/snapshot/state.ts",
+      from: "endpoints.set(address, after);",
+      to: "void after;",
+      test: refusals,
+    },
+  },
+  {
+    id: "eras.learned-both",
+    behaviour:
+      "A capability that was refused in both eras, in whatever order, is called in the client's own; in one, in the other.",
+    section: "product: eras",
+    break: {
+      file: "src/gateway/era.ts",
+      from: "if (refused.length > 1) return undefined;",
+      to: "",
+      test: refusals,
+    },
+  },
+  {
+    id: "eras.learned-of-code",
+    behaviour: "A new artifact starts fresh, and a rollback meets what the old one has taught.",
+    section: "product: eras",
+    break: {
+      file: "src/snapshot/era-refusals.ts",
+      from: 'return upstream.kind === "hosted" ? upstream.target.artifact : id;',
+      to: "return id;",
+      test: refusals,
+    },
+  },
+  {
+    id: "eras.learned-bounded",
+    behaviour: "Of the refusals of one server the newest are kept, up to a bound.",
+    section: "product: eras",
+    break: {
+      file: "src/domain/servers/keep-refusal.ts",
+      from: '.where("seq", "<=", ofServer)',
+      to: '.where("seq", "<", "0")',
+      test: refusals,
+    },
+  },
+  {
+    id: "eras.learned-expires",
+    behaviour:
+      "What a server that runs elsewhere has refused is believed as long as what was found of its eras, then met anew.",
+    section: "product: eras",
+    break: {
+      file: "src/domain/servers/refresh.ts",
+      from: "await forgetRefusals(ctx, { organization, server }, VERDICT_MS);",
+      to: "void forgetRefusals;",
+      test: "test/domain/external-refusals.test.ts",
     },
   },
   {

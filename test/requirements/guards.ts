@@ -73,7 +73,7 @@ export const guards: readonly Requirement[] = [
     behaviour: "A page may read event streams, and nobody on the way buffers them.",
     section: "Fetch, 3.3 CORS protocol",
     break: {
-      file: "src/gateway/relay.ts",
+      file: "src/gateway/events-head.ts",
       from: '"x-accel-buffering"',
       to: '"x-accel-buffered"',
       test: "test/gateway/cors.test.ts",
@@ -88,6 +88,18 @@ export const guards: readonly Requirement[] = [
       file: "src/gateway/tally.ts",
       from: "if (tally.requests >= most) {",
       to: "if (tally.requests > most) {",
+      test: "test/gateway/guards.test.ts",
+    },
+  },
+  {
+    id: "guards.shares",
+    behaviour:
+      "Of several gateway processes each admits its share of what one caller may have under way, and says so.",
+    section: "explicit limits; workers",
+    break: {
+      file: "src/gateway/tally.ts",
+      from: "this.#requests = shareOf(limits.requestsPerPrincipal, limits.processes);",
+      to: "this.#requests = limits.requestsPerPrincipal;",
       test: "test/gateway/guards.test.ts",
     },
   },
@@ -190,6 +202,42 @@ export const guards: readonly Requirement[] = [
       from: 'return noteNeeds(message.kind === "response" ? undefined : message.method);',
       to: 'return message.kind === "response" ? undefined : noteNeeds(message.method);',
       test: "test/gateway/server-requests.test.ts",
+    },
+  },
+  {
+    id: "guards.call-ends",
+    behaviour:
+      "A call that lasts ends within about a second when its key is revoked, its caller may no longer make it, or its endpoint ends, and so does its request at the server.",
+    section: "access: what lasts ends with its caller's access",
+    break: {
+      file: "src/gateway/forward.ts",
+      from: "if (lost !== undefined) return this.#revoke(lost);",
+      to: "void lost;",
+      test: "test/gateway/access.test.ts",
+    },
+  },
+  {
+    id: "guards.call-ends-told",
+    behaviour:
+      "A server of the handshake era is told that a call is cancelled whose caller may no longer make it.",
+    section: "2025-11-25 basic/utilities/cancellation",
+    break: {
+      file: "src/gateway/forward.ts",
+      from: "      post(held, this.#headers, message).catch(() => {});",
+      to: "      void [post, message];",
+      test: "test/gateway/access.test.ts",
+    },
+  },
+  {
+    id: "guards.call-ends-left",
+    behaviour:
+      "A call ends with its caller's access also when its client has left it, or is one of HTTP+SSE.",
+    section: "access: what lasts ends with its caller's access",
+    break: {
+      file: "src/gateway/forward.ts",
+      from: "    if (elapsed < CHECK_MS) return;",
+      to: "    if (elapsed < CHECK_MS || this.#x.clientGone) return;",
+      test: "test/gateway/access.test.ts",
     },
   },
 ];

@@ -108,8 +108,8 @@ export const handshakeTransports: readonly Requirement[] = [
     section: "2025-03-26 basic/transports#sending-messages-to-the-server",
     break: {
       file: "src/gateway/streams/batch.ts",
-      from: "if (this.#session !== undefined) this.#stream = streams.begin(this.#session, null);",
-      to: "if (this.#session === undefined) this.#stream = streams.begin('', null);",
+      from: "this.#stream = streams.begin(this.#session, null, this.#needs);",
+      to: "void this.#needs;",
       test: "test/gateway/batches.test.ts",
     },
   },
@@ -165,6 +165,131 @@ export const handshakeTransports: readonly Requirement[] = [
       file: "src/gateway/streams/http-sse.ts",
       from: 'this.#within.get(this.#turn, this.#request(this.#turn, "GET"), this.#standing);',
       to: "void this.#within.get;",
+      test: "test/gateway/http-sse.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.resume-right",
+    behaviour:
+      "What is held of a stream is given to who may still have it: of a call to who may call, of a standing stream only changes of lists to who may not.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "if (refusal !== undefined) return endWith(out, x, at, refusal);",
+      to: "void refusal;",
+      test: "test/gateway/access.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.resumed-ends",
+    behaviour:
+      "A connection that carries the rest of an answer ends when the key that it came with is revoked.",
+    section: "access: what lasts ends with its caller's access",
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "x.begin(new Resumed(turn, at, out, services, stream.needs), Infinity);",
+      to: "void Resumed;",
+      test: "test/gateway/access.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.replay-organization",
+    behaviour: "What is held for one organization is bounded, and pushes out nothing of another's.",
+    section: "2025-11-25 basic/transports#resumability-and-redelivery",
+    break: {
+      file: "src/gateway/streams/streams.ts",
+      from: "replayOrganizationBytes, ENDED_ORGANIZATION),",
+      to: "Infinity, ENDED_ORGANIZATION),",
+      test: "test/gateway/replay.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.cancelled-silent",
+    behaviour:
+      "A request that its client cancels, and that the gateway carries to a stateless server, gets no response: its answer is a stream that ends without one, and coming back to it brings none.",
+    section: "2025-11-25 basic/utilities/cancellation#behavior-requirements",
+    break: {
+      file: "src/gateway/streams/reply.ts",
+      from: "if (!this.streaming && !takesEvents(x)) return this.fail(refusal);",
+      to: "if (refusal !== undefined) return this.fail(refusal);",
+      test: "test/gateway/cancelled.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.cancelled-there",
+    behaviour:
+      "A call that a handshake server ends without a response, since its client cancelled it by way of the same gateway process, ends silently and is no failure of the server.",
+    section: "2025-11-25 basic/utilities/cancellation#behavior-requirements",
+    break: {
+      file: "src/gateway/streams/passing.ts",
+      from: "    if (!this.#services.withdrawals.has(this.#x)) return noResponse();",
+      to: "    if (!this.#answer.answered) return noResponse();",
+      test: "test/gateway/cancelled.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.cancelled-late",
+    behaviour: "A response that a handshake server sends although the call was cancelled passes on.",
+    section: "2025-11-25 basic/utilities/cancellation#timing-considerations",
+    break: {
+      file: "src/gateway/streams/passing.ts",
+      from: "    if (this.#relay !== undefined) return this.#relay.data(chunk);",
+      to: "    if (this.#services.withdrawals.has(this.#x)) return true;",
+      test: "test/gateway/cancelled.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.cancelled-own",
+    behaviour: "A cancellation concerns the requests of its own session alone.",
+    section: "2025-11-25 basic/utilities/cancellation#behavior-requirements",
+    break: {
+      file: "src/gateway/withdrawals.ts",
+      from: "      if (x.id === id && x.record.session === session) this.#withdrawn.add(x);",
+      to: '      if (x.id === id && session !== "") this.#withdrawn.add(x);',
+      test: "test/gateway/cancelled.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.cancelled-json",
+    behaviour: "A client that takes JSON alone gets an error for a request that it cancelled.",
+    section: "2025-11-25 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/streams/reply.ts",
+      from: "if (!this.streaming && !takesEvents(x)) return this.fail(refusal);",
+      to: "void takesEvents;",
+      test: "test/gateway/cancelled.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.cancelled-batch",
+    behaviour: "A batch has no responses for those of its requests that were cancelled.",
+    section: "2025-03-26 basic/transports#sending-messages-to-the-server",
+    break: {
+      file: "src/gateway/streams/batch.ts",
+      from: "if (this.#requests > 0 && this.#answers.length === 0) this.#begin();",
+      to: "",
+      test: "test/gateway/cancelled.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.cancelled-sdk",
+    behaviour: "Clients of the official SDKs that cancel a call notice nothing but that, and go on.",
+    section: "2025-11-25 basic/utilities/cancellation#behavior-requirements",
+    break: {
+      file: "src/gateway/streams/stream.ts",
+      from: "const whole = this.#resumed && (this.#answered || this.stands) && !out.abandoned;",
+      to: "const whole = !out.abandoned;",
+      test: "test/gateway/cancelled.test.ts",
+    },
+  },
+  {
+    id: "handshake-client.http-sse-words",
+    behaviour: "A server's answer that is no response is told on the stream under the id of its request.",
+    section: "2024-11-05 basic/transports#http-with-sse",
+    break: {
+      file: "src/gateway/streams/http-sse.ts",
+      from: "if (asked !== null) return this.#out?.send(unanswered(asked, res.status)) ?? true;",
+      to: "if (asked !== null) return true;",
       test: "test/gateway/http-sse.test.ts",
     },
   },

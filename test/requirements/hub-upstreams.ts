@@ -144,7 +144,7 @@ export const hubUpstreams: readonly Requirement[] = [
     behaviour: "The subscriptions of a session outlive the program.",
     section: "sessions that survive: subscriptions",
     break: {
-      file: "src/domain/changes/compile.ts",
+      file: "src/domain/changes/compile-session.ts",
       from: "...(row.subscriptions === null ? {} : { subscriptions: row.subscriptions }),",
       to: "",
       test: "test/system/list-changed.test.ts",
@@ -205,6 +205,83 @@ export const hubUpstreams: readonly Requirement[] = [
       from: 'if (upstream.kind === "external") this.#services.leases.doubt(upstream);',
       to: "void upstream;",
       test: "test/gateway/external-streams.test.ts",
+    },
+  },
+  {
+    id: "hub.slow-session",
+    behaviour: "A standing stream whose client does not read it is ended when 2 MiB wait.",
+    section: "explicit limits: standing streams",
+    break: {
+      file: "src/gateway/streams/event-stream.ts",
+      from: "if (!answers) return waiting > 0 && waiting + size > STANDING_BYTES + replayBytes;",
+      to: "",
+      test: "test/gateway/slow-listeners.test.ts",
+    },
+  },
+  {
+    id: "hub.slow-listener",
+    behaviour: "A stream of subscriptions/listen whose client does not read it is ended when 2 MiB wait.",
+    section: "explicit limits: standing streams",
+    break: {
+      file: "src/gateway/streams/event-stream.ts",
+      from: 'const answers = !stands || record.transport === "sse";',
+      to: "const answers = true || stands || record;",
+      test: "test/gateway/slow-listeners.test.ts",
+    },
+  },
+  {
+    id: "hub.room-for-ears",
+    behaviour: "Where a server has as many standing streams as it may, calls do without one of their own.",
+    section: "explicit limits: standing streams",
+    break: {
+      file: "src/gateway/bridge/ear.ts",
+      from: "if (signal.aborted || !hasRoom(given.held)) return;",
+      to: "if (signal.aborted) return;",
+      test: "test/gateway/hub-bounds.test.ts",
+    },
+  },
+  {
+    id: "hub.listen-bytes",
+    behaviour: "The URIs that a stateless client listens to have 64 KiB at most in all.",
+    section: "explicit limits",
+    break: {
+      file: "src/gateway/hub/filter.ts",
+      from: "if (bytesOf(uris) > SUBSCRIPTION_BYTES) {",
+      to: "if (bytesOf(uris) < 0) {",
+      test: "test/gateway/hub-bounds.test.ts",
+    },
+  },
+  {
+    id: "hub.subscribed-once",
+    behaviour: "A resource that several listen to is subscribed to once, until none does.",
+    section: "2025-11-25 server/resources#subscriptions",
+    break: {
+      file: "src/gateway/hub/session-source.ts",
+      from: "const missing = [...wanted].filter((uri) => !uris.has(uri));",
+      to: "const missing = [...wanted];",
+      test: "test/gateway/hub-bounds.test.ts",
+    },
+  },
+  {
+    id: "hub.said-once",
+    behaviour: "What a session says of its subscriptions by itself is not said for it once more.",
+    section: "2025-11-25 server/resources#subscriptions",
+    break: {
+      file: "src/gateway/hub/session-source.ts",
+      from: "const byItself = this.#words.whole;",
+      to: "const byItself = false;",
+      test: "test/gateway/hub-bounds.test.ts",
+    },
+  },
+  {
+    id: "hub.no-uri",
+    behaviour: "What a server says of a resource whose URI is none is told to nobody, and disturbs no call.",
+    section: "2025-11-25 server/resources#subscriptions",
+    break: {
+      file: "src/gateway/hub/filter.ts",
+      from: 'return typeof value === "string" ? value : "";',
+      to: "return String(value);",
+      test: "test/gateway/hub-bounds.test.ts",
     },
   },
 ];

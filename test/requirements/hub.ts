@@ -9,9 +9,32 @@ export const hub: readonly Requirement[] = [
     section: "2026-07-28 basic/patterns/subscriptions",
     break: {
       file: "src/gateway/hub/filter.ts",
-      from: 'if (method === "notifications/resources/updated") return filter.uris.has(String(params["uri"]));',
+      from: 'if (method === "notifications/resources/updated") return filter.uris.has(textOf(params["uri"]));',
       to: 'if (method === "notifications/resources/updated") return true;',
       test: "test/gateway/listen.test.ts",
+    },
+  },
+  {
+    id: "hub.subscribe-window",
+    behaviour:
+      "A subscription that its upstream does not acknowledge is refused at the end of the request window; it is kept, and holds once the upstream tells.",
+    section: "2025-11-25 server/resources#subscriptions",
+    break: {
+      file: "src/gateway/hub/subscriptions.ts",
+      from: "    x.begin(this, windowMs);",
+      to: "    x.begin(this, Infinity);",
+      test: "test/gateway/subscribing.test.ts",
+    },
+  },
+  {
+    id: "hub.subscribe-left",
+    behaviour: "A client that leaves before its subscription is acknowledged leaves nothing under way.",
+    section: "2025-11-25 server/resources#subscriptions",
+    break: {
+      file: "src/gateway/hub/subscriptions.ts",
+      from: "    this.#among?.delete(this);",
+      to: "",
+      test: "test/gateway/subscribing.test.ts",
     },
   },
   {
@@ -54,7 +77,7 @@ export const hub: readonly Requirement[] = [
     section: "2026-07-28 basic/patterns/subscriptions",
     break: {
       file: "src/gateway/hub/filter.ts",
-      from: 'return method === "notifications/tasks" && filter.tasks.has(String(params["taskId"]));',
+      from: 'return method === "notifications/tasks" && filter.tasks.has(textOf(params["taskId"]));',
       to: "return true;",
       test: "test/gateway/listen.test.ts",
     },
@@ -212,8 +235,8 @@ export const hub: readonly Requirement[] = [
     section: "standing streams: the end of a session",
     break: {
       file: "src/gateway/session.ts",
-      from: "return claims.expires <= this.#now() || this.#snapshot.session(claims.sid)?.ended === true;",
-      to: "return this.#snapshot.session(claims.sid)?.ended === true;",
+      from: "return this.#over(claims, server.id, this.#now()) !== undefined;",
+      to: "return this.#over(claims, server.id, 0) !== undefined;",
       test: "test/gateway/updates.test.ts",
     },
   },

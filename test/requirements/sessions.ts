@@ -45,7 +45,7 @@ export const sessions: readonly Requirement[] = [
     section: "product: sessions",
     break: {
       file: "src/gateway/session.ts",
-      from: "if (this.#now() - session.toldAt >= TELL_MS) this.#tell(endpoint, session);",
+      from: "if (now - session.toldAt >= TELL_MS) this.#tell(endpoint, session);",
       to: "this.#tell(endpoint, session);",
       test: "test/gateway/sessions.test.ts",
     },
@@ -77,7 +77,7 @@ export const sessions: readonly Requirement[] = [
     behaviour: "The log level that a session set holds after a restart.",
     section: "2025-11-25 server/utilities/logging#setting-log-level",
     break: {
-      file: "src/domain/changes/follow.ts",
+      file: "src/domain/changes/compile-session.ts",
       from: 'eb("log_level", "is not", null),',
       to: "",
       test: system,
@@ -99,7 +99,7 @@ export const sessions: readonly Requirement[] = [
     behaviour: "An ended session is refused after a restart too.",
     section: handshake,
     break: {
-      file: "src/domain/changes/follow.ts",
+      file: "src/domain/changes/compile-session.ts",
       from: 'eb("ended_at", "is not", null),',
       to: "",
       test: system,
@@ -178,8 +178,8 @@ export const sessions: readonly Requirement[] = [
       "A session of which something is published counts as its principal's until it ends or expires.",
     section: "explicit limits",
     break: {
-      file: "src/domain/changes/compile.ts",
-      from: 'holder: row.kind === "handshake" ? { server, principal } : undefined,',
+      file: "src/domain/changes/compile-session.ts",
+      from: "holder: isHandshake ? { server, principal } : undefined,",
       to: "holder: undefined,",
       test: system,
     },
@@ -190,8 +190,8 @@ export const sessions: readonly Requirement[] = [
     section: "product: sessions",
     break: {
       file: "src/domain/sessions/forget.ts",
-      from: 'await db.deleteFrom("sessions").where("expires_at", "<", new Date(clock.now())).execute();',
-      to: "void [db, clock];",
+      from: "where expires_at < ${now} limit",
+      to: "where expires_at < ${now} and false limit",
       test: system,
     },
   },
@@ -250,6 +250,119 @@ export const sessions: readonly Requirement[] = [
       from: "--virtual-sessions on`,",
       to: "`,",
       test: "test/cli/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.idle",
+    behaviour: "A handshake session goes on for 24 hours after its last use, known to the hour.",
+    section: "product: sessions",
+    break: {
+      file: "src/gateway/session.ts",
+      from: "return state?.until ?? expires;",
+      to: "return state === undefined ? expires : expires;",
+      test: "test/gateway/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.idle-rare",
+    behaviour: "That a session is used is published once an hour at most.",
+    section: "product: sessions",
+    break: {
+      file: "src/gateway/session.ts",
+      from: "const STEP_MS = 60 * 60 * 1000;",
+      to: "const STEP_MS = 60 * 1000;",
+      test: "test/gateway/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.idle-survives",
+    behaviour: "That a session goes on is known after a restart, and is listed.",
+    section: "product: sessions",
+    break: {
+      file: "src/domain/changes/compile-session.ts",
+      from: 'eb("expires_at", ">", isExtendedAt),',
+      to: "",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.idle-listening",
+    behaviour: "Who only listens in a session uses it.",
+    section: "product: sessions",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "if (session !== undefined) book.use(endpoint, session);",
+      to: "",
+      test: "test/gateway/updates.test.ts",
+    },
+  },
+  {
+    id: "sessions.longest",
+    behaviour: "A handshake session is over seven days after it began, however much it is used.",
+    section: "product: sessions",
+    break: {
+      file: "src/gateway/session.ts",
+      from: "const LIFE_MS = 7 * 24 * 60 * 60 * 1000;",
+      to: "const LIFE_MS = 70 * 24 * 60 * 60 * 1000;",
+      test: "test/gateway/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.most-extended",
+    behaviour:
+      "Gateways keep of 2,000 sessions of a principal at a server that they go on; the others end a day after they began.",
+    section: "explicit limits",
+    break: {
+      file: "src/gateway/session.ts",
+      from: '"extended") < MOST_EXTENDED;',
+      to: '"extended") < Infinity;',
+      test: "test/gateway/sessions.test.ts",
+    },
+  },
+  {
+    id: "sessions.rows-bounded",
+    behaviour:
+      "Of a principal's sessions at a server the thousand used last are listed, with all of which something is published.",
+    section: "explicit limits",
+    break: {
+      file: "src/domain/sessions/trim.ts",
+      from: "await deleteBeyond(db, holder, plain, sql`last_seen_at desc`, MOST_LISTED);",
+      to: "await deleteBeyond(db, holder, plain, sql`last_seen_at`, MOST_LISTED);",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.rows-trimmed",
+    behaviour: "Rows that are too many go while they come.",
+    section: "explicit limits",
+    break: {
+      file: "src/domain/sessions/trim.ts",
+      from: "if (count === LOOK_EVERY) await",
+      to: "if (count < 0) await",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.ended-bounded",
+    behaviour:
+      "A principal that ends more sessions at a server than are kept has none of them back, after a restart too.",
+    section: "explicit limits",
+    break: {
+      file: "src/snapshot/kept-sessions.ts",
+      from: "this.#endedBefore.set(name, Math.max(began, this.#endedBefore.get(name) ?? 0));",
+      to: "void began;",
+      test: system,
+    },
+  },
+  {
+    id: "sessions.forgotten-steps",
+    behaviour: "All that is over is deleted, a bounded number of rows at a time.",
+    section: "explicit limits",
+    break: {
+      file: "src/domain/sessions/forget.ts",
+      from: "if (numDeletedRows < STEP) return;",
+      to: "if (numDeletedRows <= STEP) return;",
+      test: system,
     },
   },
 ];

@@ -135,8 +135,8 @@ export const statelessClient: readonly Requirement[] = [
     section: `${transport}#receiving-messages`,
     break: {
       file: "src/gateway/cells/stateless-relay.ts",
-      from: "return this.#relay.data(looked ? this.#rewritten(whole) : whole);",
-      to: "return this.#relay.data(looked ? whole : whole.subarray(0, 0));",
+      from: "return this.#pass(looked ? this.#rewritten(whole) : whole);",
+      to: "return this.#pass(looked ? whole : whole.subarray(0, 0));",
       test: "test/gateway/stateless-answers.test.ts",
     },
   },
@@ -171,6 +171,53 @@ export const statelessClient: readonly Requirement[] = [
       from: 'header !== "mcp-name" ? given : headerText(given)',
       to: "true ? given : headerText(given)",
       test: "test/gateway/refusals.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.posts-only",
+    behaviour:
+      "GET and DELETE of a request that names the stateless revision are answered 405: all of it is posted.",
+    section: transport,
+    break: {
+      file: "src/gateway/conversation.ts",
+      from: 'judgeMethod(x, "there are no sessions to end");',
+      to: "void judgeMethod;",
+      test: "test/gateway/refusals.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.read-private",
+    behaviour: "The content of a resource is private to whom it was answered, whatever its server says.",
+    section: "2026-07-28 server/utilities/caching",
+    break: {
+      file: "src/gateway/cells/stateless.ts",
+      from: "return new StatelessRelay(x, mostBytes, change, request.known.cacheable);",
+      to: "return new StatelessRelay(x, mostBytes, change);",
+      test: "test/gateway/private-scope.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.read-private-large",
+    behaviour:
+      "A resource that is too large to be held is private too, wherever the words that say otherwise are cut.",
+    section: "2026-07-28 server/utilities/caching",
+    break: {
+      file: "src/gateway/streams/private-scope.ts",
+      from: "} else if (BEGUN.test(text)) break;",
+      to: "}",
+      test: "test/gateway/private-scope.test.ts",
+    },
+  },
+  {
+    id: "stateless-client.read-private-whole",
+    behaviour:
+      "A resource that came whole as events reaches its reader whole, whatever its server does next.",
+    section: "2026-07-28 server/utilities/caching",
+    break: {
+      file: "src/gateway/streams/private-scope.ts",
+      from: "} else if (BEGUN.test(text)) break;",
+      to: "} else if (bytes.length - next < LONGEST) break;",
+      test: "test/gateway/private-scope.test.ts",
     },
   },
 ];

@@ -364,4 +364,16 @@ export const backgroundTasks: readonly Requirement[] = [
       test: "test/system/inspection.test.ts",
     },
   },
+  {
+    id: "tasks.full",
+    behaviour:
+      "Where one server has filled the memory that all share, others' writes fail in words, and nothing that they keep is lost.",
+    section: design,
+    break: {
+      file: "src/store/valkey/child.ts",
+      from: '    "maxmemory-policy noeviction",',
+      to: '    "maxmemory-policy allkeys-lru",',
+      test: "test/store/valkey.test.ts",
+    },
+  },
 ];

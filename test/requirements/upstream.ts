@@ -157,7 +157,7 @@ export const upstream: readonly Requirement[] = [
     section: "Servers that run elsewhere: the upstream face",
     break: {
       file: "src/main/gateway.ts",
-      from: "    upstreams: createDoubts(services),",
+      from: "    upstreams: { ...createDoubts(services), ...createRefusals(ctx) },",
       to: "",
       test: "test/system/verdict.test.ts",
     },
@@ -169,8 +169,8 @@ export const upstream: readonly Requirement[] = [
     section: "Servers that run elsewhere: the four cells",
     break: {
       file: "src/gateway/held-sessions.ts",
-      from: "    return this.#held.get(key) ?? this.#opening.get(key) ?? this.#open(turn, key, capabilities);",
-      to: "    return this.#open(turn, key, capabilities);",
+      from: "      if (there !== undefined) return there;",
+      to: "",
       test: "test/gateway/external-eras.test.ts",
     },
   },

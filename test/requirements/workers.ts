@@ -4,6 +4,7 @@ const several = "gateway processes";
 const test = "test/system/workers.test.ts";
 const faults = "test/system/workers-faults.test.ts";
 const handOver = "test/gateway/hand-over.test.ts";
+const oneStanding = "test/gateway/one-standing.test.ts";
 
 /** What holds with several gateway processes, and of handing requests over to the one that holds something. */
 export const workers: readonly Requirement[] = [
@@ -28,6 +29,18 @@ export const workers: readonly Requirement[] = [
       from: "  const sealing = ringOf(order.sealing);",
       to: '  const sealing = ringOf({ current: order.name, keys: { [order.name]: Buffer.alloc(32, order.name).toString("base64") } });',
       test,
+    },
+  },
+  {
+    id: "workers.stuck",
+    behaviour:
+      "A gateway process that says nothing for too long is ended and replaced, and the log says why; one that answers is left alone.",
+    section: `${several}: supervision`,
+    break: {
+      file: "src/main/workers/workers.ts",
+      from: '      if (++worker.unheard > BEATS) worker.child.kill("SIGKILL");',
+      to: '      if (++worker.unheard > BEATS) worker.child.kill("SIGTERM");',
+      test: "test/system/stuck-worker.test.ts",
     },
   },
   {
@@ -238,6 +251,84 @@ export const workers: readonly Requirement[] = [
       from: "      if (refusal !== undefined) failAnswer(x, refusal, this.#events);",
       to: "      if (refusal !== undefined) failAnswer(x, refusal, false);",
       test: handOver,
+    },
+  },
+  {
+    id: "workers.learned",
+    behaviour: "What a refusal in the wrong era has taught one gateway process, every other one knows.",
+    section: `${several}: eras`,
+    break: {
+      file: "src/domain/changes/compile.ts",
+      from: "endpoints: given.map((endpoint) => withRefusals(endpoint, refusals)),",
+      to: "endpoints: given,",
+      test,
+    },
+  },
+  {
+    id: "workers.stands-told",
+    behaviour: "A gateway process is told of the standing streams that sessions open at others.",
+    section: `${several}: one standing stream`,
+    break: {
+      file: "src/main/workers/workers.ts",
+      from: "for (const other of workers) if (other !== worker) say(other, { ...message, holder: worker.name });",
+      to: "",
+      test,
+    },
+  },
+  {
+    id: "workers.one-standing",
+    behaviour: "A session has one standing stream, whichever processes its client asks for it: the newest.",
+    section: "2025-11-25 basic/transports#multiple-connections",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "if (own !== undefined) this.#end(own);",
+      to: "",
+      test: oneStanding,
+    },
+  },
+  {
+    id: "workers.newer-stands",
+    behaviour: "Of two processes that tell of a session's stream at the same time, one keeps it.",
+    section: "2025-11-25 basic/transports#multiple-connections",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "if (own !== undefined && own.since > at) return;",
+      to: "",
+      test: oneStanding,
+    },
+  },
+  {
+    id: "workers.subscribed",
+    behaviour:
+      "A subscription is answered once it is told, also at another process than that of the session's stream.",
+    section: "2025-11-25 server/resources#subscriptions",
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "const holder = x.inner ? undefined : this.#elsewhere.get(session.claims.sid);",
+      to: "const holder = undefined;",
+      test: oneStanding,
+    },
+  },
+  {
+    id: "workers.told-later",
+    behaviour: "A process that comes later is told of the standing streams at others.",
+    section: `${several}: one standing stream`,
+    break: {
+      file: "src/gateway/hub/hub.ts",
+      from: "filter(([, { since }]) => since > 0)",
+      to: "filter(() => false)",
+      test: oneStanding,
+    },
+  },
+  {
+    id: "workers.counted-once",
+    behaviour: "A stream that is resumed at another process than its holder counts there, and as a stream.",
+    section: `${several}: hand-over`,
+    break: {
+      file: "src/gateway/streams/hear.ts",
+      from: "if (at.request === null) services.tallies.stand(x);",
+      to: "",
+      test: oneStanding,
     },
   },
 ];

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -286,6 +286,33 @@ out = "reached"
     expect(await run("os.kill(1, 0)")).toMatch(/PermissionError/);
     expect(await run("socket.create_connection(('127.0.0.1', 1), 5)")).toMatch(/PermissionError/);
     expect(await run("open(os.environ['TMPDIR'] + '/x', 'w').write('fine'); out = 'kept'")).toBe("kept");
+  });
+
+  test("with Landlock alone it can share no port of the platform's, nor take one in a way that Landlock does not see [R:runner.own-port]", async () => {
+    const { run } = await prisoner({ isolation: "landlock" });
+    // As gateway processes hold theirs.
+    const server = createServer((socket) => socket.destroy());
+    await new Promise<void>((done) => server.listen({ host: "127.0.0.1", port: 0, reusePort: true }, done));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    expect(await run("socket.socket().setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)")).toMatch(
+      /PermissionError/,
+    );
+    expect(await run(`socket.socket().bind(('127.0.0.1', ${port}))`)).toMatch(/PermissionError|in use/);
+    // IPPROTO_MPTCP and IPPROTO_SMC.
+    for (const protocol of [262, 256]) {
+      expect(await run(`socket.socket(socket.AF_INET, socket.SOCK_STREAM, ${protocol})`)).toMatch(
+        /Protocol not supported/,
+      );
+    }
+    // What else sockets are asked for works.
+    expect(await run("out = socket.socket().setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)")).toBe(
+      "None",
+    );
+    expect(
+      await run("out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))"),
+    ).toBe("1");
+    expect(await run("socket.socket(40)")).toMatch(/OSError/);
   });
 
   test("with no isolation at all only when that is asked for by name", async () => {

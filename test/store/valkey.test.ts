@@ -92,6 +92,31 @@ test("One server cannot take all connections; those it gives back are there agai
   });
 });
 
+test("Where one server has filled all memory, others' writes fail in words, nothing that they keep is lost, and what is deleted makes room. [R:tasks.full]", async () => {
+  const valkey = open();
+  const [one, two] = await Promise.all([signedIn(valkey, "srv_one"), signedIn(valkey, "srv_two")]);
+  const kept = `${prefixOf("srv_two")}kept`;
+  await two.command("SET", kept, "kept");
+  const filled: string[] = [];
+  const fill = async (): Promise<unknown> => {
+    const key = `${prefixOf("srv_one")}${filled.length}`;
+    filled.push(key);
+    return one.command("SETRANGE", key, String(16 * 1024 * 1024 - 1), "x");
+  };
+  await expect(
+    (async () => {
+      while (filled.length < 64) await fill();
+    })(),
+  ).rejects.toThrow(/^OOM /);
+  await expect(two.command("SET", `${prefixOf("srv_two")}more`, "1")).rejects.toThrow(/^OOM /);
+  expect(await two.command("GET", kept)).toBe("kept");
+  expect(await one.command("EXISTS", filled[0]!)).toBe(1);
+  expect(await one.command("UNLINK", ...filled)).toBeGreaterThan(10);
+  await vi.waitFor(async () => {
+    expect(await two.command("SET", `${prefixOf("srv_two")}more`, "1")).toBe("OK");
+  });
+});
+
 test("A Valkey that runs and says nothing is ended, and the next one has what it had. [R:tasks.silent]", async () => {
   const pids: number[] = [];
   const valkey = open({ started: (running) => pids.push(running) });

@@ -146,4 +146,12 @@ describe("A server that speaks both eras", () => {
     await modern.close();
     await world.owner.client.call("setServer", at, { upstreamEra: "auto" });
   });
+
+  it("is spoken to after a restart as its refusals have taught before it [R:eras.learned-durably]", async () => {
+    await world.restart();
+    const modern = await stateless();
+    expect(await callText(modern, "hidden_elicit")).toBe("2025-11-25");
+    expect(await callText(modern, "ran")).toBe("1");
+    await modern.close();
+  });
 });

@@ -41,6 +41,12 @@ async def release(name: str) -> str:
 async def ask(ctx: Context) -> str:
     answer = await ctx.elicit("Your name?", response_type=str)
     return f"{answer.action} {answer.data}"
+
+
+@mcp.tool
+async def ask_unseen(ctx: Context) -> str:
+    answer = await getattr(ctx, "eli" + "cit")("Your name?", response_type=str)
+    return f"{answer.action} {answer.data}"
 `,
 };
 

@@ -137,6 +137,12 @@ export class Line {
     return new Events(req, await this.#response(req));
   }
 
+  /** Opens the standing stream of a session. */
+  async stand(path: string, key: string, session: string): Promise<Events> {
+    const req = this.#request("GET", path, this.#handshake(key, session), "");
+    return new Events(req, await this.#response(req));
+  }
+
   /** Goes on with a stream after an event of it. */
   async resume(path: string, key: string, session: string, event: string): Promise<Events> {
     const headers = { ...this.#handshake(key, session), "last-event-id": event };

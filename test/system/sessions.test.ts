@@ -1,7 +1,11 @@
 import type { StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { sql } from "kysely";
 import { forgetSessions } from "../../src/domain/sessions/forget.ts";
 import { publishSession } from "../../src/domain/sessions/publish.ts";
+import { MOST_LISTED, trimSessions } from "../../src/domain/sessions/trim.ts";
+import { createSessionWriter } from "../../src/domain/sessions/write-sessions.ts";
+import { MOST_ENDED } from "../../src/snapshot/kept-sessions.ts";
 import type { SessionRow } from "../../src/snapshot/session.ts";
 import { callText, deployed } from "../deploy.ts";
 import { at, HOUR, keeping, KeptWorld } from "../kept.ts";
@@ -116,6 +120,25 @@ describe("A handshake session", () => {
     await held.close();
   });
 
+  it("is there as long as it is used, after a restart too, and is listed with until when [R:sessions.idle-survives]", async () => {
+    const held = await kept.client(user, "kept", { name: "daily" });
+    const { startedAt } = await kept.sessionOf(user, "kept", "daily");
+    kept.later = 20 * HOUR;
+    await held.ping();
+    await vi.waitFor(async () => {
+      const { expiresAt } = await kept.sessionOf(user, "kept", "daily");
+      expect(Date.parse(expiresAt) - Date.parse(startedAt)).toBeGreaterThanOrEqual(44 * HOUR);
+    }, 5000);
+    kept.later = 30 * HOUR;
+    await forgetSessions(world.system.services);
+    await world.restart();
+    kept.later = 43 * HOUR;
+    await held.ping();
+    expect((await kept.sessionOf(user, "kept", "daily")).state).toBe("open");
+    kept.later = 0;
+    await held.close();
+  });
+
   it("is on no list once it has expired and was forgotten [R:sessions.forgotten]", async () => {
     const held = await kept.client(user, "kept", { name: "forgotten" });
     await kept.sessionOf(user, "kept", "forgotten");
@@ -208,7 +231,7 @@ describe("What is published of a session", () => {
 
   it("counts for its principal and server until it ends, after a restart too [R:sessions.kept-counted]", async () => {
     const row = await published("counted");
-    const count = () => world.system.services.snapshot.keptSessions(row);
+    const count = () => world.system.services.snapshot.keptSessions(row, "set");
     const before = count();
     await publishSession(ctx(), row, { level: "error" });
     await publishSession(ctx(), row, { level: "debug" });
@@ -220,6 +243,98 @@ describe("What is published of a session", () => {
     kept.later = 0;
     await publishSession(ctx(), row, { ended: true });
     expect(count()).toBe(before);
+  });
+});
+
+describe("Whoever opens sessions in a loop", () => {
+  const place = () => {
+    const { organization, server, id } = world.system.services.snapshot.endpoint("default/kept@live")!;
+    return { organization: organization.id, server: server.id, endpoint: id };
+  };
+  /** Rows of a principal's sessions, each a millisecond younger than the one before. */
+  const insert = async (
+    principal: string,
+    rows: number,
+    more = sql`null::timestamptz, null, interval '1 day'`,
+  ) => {
+    const { organization, server, endpoint } = place();
+    await sql`insert into sessions (organization, id, server, endpoint, deployment, kind, principal, revision,
+        created_at, last_seen_at, expires_at, ended_at, log_level)
+      select ${organization}, 'ses_' || gen_random_uuid(), ${server}, ${endpoint}, 'live', 'handshake', ${principal},
+        '2025-11-25', at, at, at + life, ended, level
+      from (select now() + n * interval '1 millisecond' as at from generate_series(1, ${rows}::int) n) s,
+        (select ${more}) as m (ended, level, life)`.execute(world.system.services.db);
+  };
+  const rowsOf = (principal: string) =>
+    world.system.services.db.selectFrom("sessions").selectAll().where("principal", "=", principal).execute();
+
+  it("leaves the rows of the thousand used last, of the newest ended ones, and all of which something is published [R:sessions.rows-bounded]", async () => {
+    const principal = "usr_looping";
+    await insert(principal, MOST_LISTED + 300);
+    await insert(principal, MOST_ENDED + 300, sql`now(), null, interval '1 day'`);
+    await insert(principal, 3, sql`null::timestamptz, 'error', interval '1 day'`);
+    await insert(principal, 2, sql`null::timestamptz, null, interval '2 days'`);
+    const before = await rowsOf(principal);
+    const newest = before
+      .filter((row) => row.ended_at === null && row.log_level === null)
+      .map(({ id }) => id);
+    await trimSessions(world.system.services.db, { ...place(), principal });
+    const after = await rowsOf(principal);
+    const open = after.filter((row) => row.ended_at === null);
+    expect(after.length - open.length).toBe(MOST_ENDED + 1);
+    expect(open.length).toBe(MOST_LISTED + 3 + 2);
+    expect(newest.slice(300).every((id) => open.some((row) => row.id === id))).toBe(true);
+  });
+
+  it("has no more rows for long than that, whatever comes [R:sessions.rows-trimmed]", async () => {
+    const principal = "usr_rapid";
+    const writer = createSessionWriter(world.system.services);
+    const now = Date.now();
+    for (let n = 0; n < 4000; n++) {
+      writer.push({
+        ...place(),
+        id: `ses_rapid${n}`,
+        deployment: "live",
+        kind: "handshake",
+        principal,
+        clientName: null,
+        clientVersion: null,
+        revision: "2025-11-25",
+        createdAt: now + n,
+        seenAt: now + n,
+        expiresAt: now + n + 24 * HOUR,
+      });
+    }
+    await writer.close();
+    const rows = await rowsOf(principal);
+    expect(rows.length).toBeLessThan(MOST_LISTED + 500);
+    expect(rows.some(({ id }) => id === "ses_rapid3999")).toBe(true);
+  });
+
+  it("and ends them has none back: with more than are kept, all are over that began before and were not used for long [R:sessions.ended-bounded]", async () => {
+    const looping = await kept.another("user");
+    const before = await kept.client(looping, "kept", { name: "before" });
+    const longer = await kept.client(looping, "kept", { name: "longer" });
+    const other = await kept.client(user, "kept", { name: "other" });
+    await longer.setLoggingLevel("error");
+    await before.ping();
+    await insert(looping.id, MOST_ENDED + 1, sql`now(), null, interval '1 day'`);
+    await world.restart();
+    await expect(before.ping()).rejects.toThrow(/session/i);
+    await longer.ping();
+    await other.ping();
+    const after = await kept.client(looping, "kept", { name: "after" });
+    await after.ping();
+    for (const each of [before, longer, other, after]) await each.close();
+  });
+
+  it("has what is over deleted in steps [R:sessions.forgotten-steps]", async () => {
+    const principal = "usr_forgotten";
+    await insert(principal, 2500);
+    kept.later = 25 * HOUR;
+    await forgetSessions(world.system.services);
+    kept.later = 0;
+    expect(await rowsOf(principal)).toEqual([]);
   });
 });
 

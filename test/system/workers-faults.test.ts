@@ -1,29 +1,11 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { request } from "node:http";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Program, startProgram } from "../program.ts";
-import { callTool, deployShared, endpoint, hello, hold, isProgress } from "./held-server.ts";
-import { Line, linesToEach, workersOf } from "./lines.ts";
-
-/** The program with two gateway processes on one port. */
-let program: Program;
-const opened: Line[] = [];
-beforeAll(async () => {
-  program = await startProgram({ OFFING_WORKERS: "2" });
-  await deployShared(program);
-});
-afterAll(async () => {
-  for (const line of opened) line.close();
-  await program[Symbol.asyncDispose]();
-});
-
-/** A kept-alive connection to each worker. */
-async function each(): Promise<Line[]> {
-  const lines = await linesToEach(program);
-  opened.push(...lines);
-  return lines;
-}
+import { describe, expect, it } from "vitest";
+import { type Program } from "../program.ts";
+import { callTool, endpoint, hello, hold, isProgress } from "./held-server.ts";
+import { Line, workersOf } from "./lines.ts";
+import { each, opened, program } from "./two-workers.ts";
 
 describe("kill -9 of a gateway process", () => {
   it("loses what it held, with one clear error, and nothing else: the port is served, sessions go on, another comes. [R:workers.killed]", async () => {

@@ -3,31 +3,14 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import pg from "pg";
+import { describe, expect, it } from "vitest";
+import { joinPostgres } from "../../src/store/postgres.ts";
 import { testCache } from "../cache.ts";
 import { callText, deployed, mcpClient } from "../deploy.ts";
-import { type Program, startProgram } from "../program.ts";
-import { callTool, deployShared, endpoint, hello, hold, isProgress, server } from "./held-server.ts";
-import { type Line, linesToEach, workersOf } from "./lines.ts";
-
-/** The program with two gateway processes on one port. */
-let program: Program;
-const opened: Line[] = [];
-beforeAll(async () => {
-  program = await startProgram({ OFFING_WORKERS: "2" });
-  await deployShared(program);
-});
-afterAll(async () => {
-  for (const line of opened) line.close();
-  await program[Symbol.asyncDispose]();
-});
-
-/** A kept-alive connection to each worker. */
-async function each(): Promise<Line[]> {
-  const lines = await linesToEach(program);
-  opened.push(...lines);
-  return lines;
-}
+import { callTool, endpoint, hello, hold, isProgress, server } from "./held-server.ts";
+import { type Line, workersOf } from "./lines.ts";
+import { each, program } from "./two-workers.ts";
 
 describe("Two gateway processes", () => {
   it("serve one port, and connections reach both. [R:workers.one-port]", async () => {
@@ -166,6 +149,36 @@ describe("What one gateway process holds", () => {
     expect(told).toMatchObject({ result: { resultType: "complete", content: [{ text: "accept Ada" }] } });
   });
 });
+describe("What one gateway process is told", () => {
+  it("by a refusal in the wrong era, the other knows without one of its own. [R:workers.learned]", async () => {
+    const [first, second] = (await each()) as [Line, Line];
+    const { key } = program.owner;
+    const ask = (line: Line) =>
+      line.askStateless(endpoint, key, callTool("ask_unseen"), {}, { elicitation: { form: {} } });
+    expect(JSON.stringify(await ask(first))).toContain("server-initiated requests is unavailable");
+    const database = new pg.Client(joinPostgres(program.dataDir));
+    await database.connect();
+    const stored = () => database.query("select era from era_refusals").then(({ rows }) => rows);
+    await expect.poll(stored, { timeout: 10_000 }).toEqual([{ era: "stateless" }]);
+    await database.end();
+    // Answered once every process has applied what was committed before.
+    await program.owner.client.call("createKey", { organization: "default" }, { label: "later" });
+    expect(await ask(second)).toMatchObject({ result: { resultType: "input_required" } });
+  });
+
+  it("of a newer standing stream of the same session, it ends its own. [R:workers.stands-told]", async () => {
+    const [first, second] = (await each()) as [Line, Line];
+    const { key } = program.owner;
+    const session = await first.open(endpoint, key);
+    const older = await first.stand(endpoint, key, session);
+    const newer = await second.stand(endpoint, key, session);
+    await expect(older.broken()).resolves.toBeUndefined();
+    const newest = await first.stand(endpoint, key, session);
+    await expect(newer.broken()).resolves.toBeUndefined();
+    newest.leave();
+  });
+});
+
 describe("The port of workers", () => {
   it("is shared with no other program, not even one with workers of its own. [R:workers.port-taken]", async () => {
     const port = new URL(program.url).port;

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { removeFolder, sweep } from "../folders.ts";
 import type { StepContext } from "../services.ts";
+import { again } from "./again.ts";
 import { compileAll } from "./bytecode.ts";
 import { uvFailure } from "./failure.ts";
 import { environmentKey, printLock, type Locked } from "./lock.ts";
@@ -60,7 +61,7 @@ export function environmentFromWheels(uv: Uv, lock: readonly Locked[]): Promise<
   const organization = shared ? null : uv.context.organization;
   const key = environmentKey(lock, uv.interpreter, shared ? [] : [uv.context.organization]);
   const cache = shared ? sharedCache(uv) : privateCache(uv.context);
-  return makeEnvironment(uv, { key, organization, cache, list: printLock(lock), hashed: shared });
+  return makeEnvironment(uv, { key, organization, cache, list: printLock(lock), hashed: shared, lock });
 }
 
 /** The environment of a lock with wheels that were built here. Nothing of it is shared with other organizations. */
@@ -81,6 +82,7 @@ export async function environmentWithBuilt(
     cache: privateCache(uv.context),
     list: printLock(ready) + own.join(""),
     hashed: ready.every((entry) => entry.hashes.length > 0),
+    lock: ready,
   });
   if (made) return made;
   throw uvFailure(
@@ -96,6 +98,8 @@ interface Recipe {
   readonly cache: string;
   readonly list: string;
   readonly hashed: boolean;
+  /** What the index is to have. */
+  readonly lock: readonly Locked[];
 }
 
 async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | undefined> {
@@ -114,13 +118,6 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
   try {
     const list = join(context.work, "install.txt");
     await writeFile(list, recipe.list);
-    const made = await trustedUv(
-      uv,
-      ["venv", "--quiet", "--relocatable", "--python", interpreter.executable, fresh],
-      recipe.cache,
-    );
-    if (made.code !== 0) throw uvFailure(uv, made, "The environment could not be made");
-    // One call: a second one would start this Python with the packages' own start-up files.
     const flags = [
       "--no-deps",
       "--only-binary",
@@ -130,7 +127,21 @@ async function makeEnvironment(uv: Uv, recipe: Recipe): Promise<Environment | un
       ...(recipe.hashed ? ["--require-hashes"] : []),
     ];
     const args = ["pip", "install", "--python", join(fresh, "bin/python"), ...flags, "--requirements", list];
-    const installed = recipe.list === "" ? made : await trustedUv(uv, args, recipe.cache);
+    const installed = await again(
+      uv,
+      async (refresh) => {
+        // One call for each: a second one would start this Python with the packages' own start-up files.
+        await removeFolder(fresh);
+        const made = await trustedUv(
+          uv,
+          ["venv", "--quiet", "--relocatable", "--python", interpreter.executable, fresh],
+          recipe.cache,
+        );
+        if (made.code !== 0) throw uvFailure(uv, made, "The environment could not be made");
+        return recipe.list === "" ? made : trustedUv(uv, [...args, ...refresh], recipe.cache);
+      },
+      recipe.lock,
+    );
     if (installed.code !== 0) {
       if (wantsBuild(installed.err)) return undefined;
       throw uvFailure(uv, installed, "The dependencies could not be installed");

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { BuildError } from "../build.ts";
 import type { Interpreter } from "../plan/interpreter.ts";
 import { needsBuild } from "../plan/requirements.ts";
+import { again } from "./again.ts";
 import type { Environment } from "./environment.ts";
 import { sharedCache, trustedUv, type Uv } from "./uv.ts";
 
@@ -114,20 +115,9 @@ async function hasWheels(uv: Uv, pins: readonly string[], release: string): Prom
     "--python-version",
     release,
   ];
-  const result = await trustedUv(
-    uv,
-    [
-      "pip",
-      "compile",
-      ...flags,
-      "--python",
-      uv.interpreter.executable,
-      "--output-file",
-      join(folder, "out.txt"),
-      join(folder, "pins.txt"),
-    ],
-    sharedCache(uv),
-  );
+  const out = ["--output-file", join(folder, "out.txt"), join(folder, "pins.txt")];
+  const args = ["pip", "compile", ...flags, "--python", uv.interpreter.executable, ...out];
+  const result = await again(uv, () => trustedUv(uv, args, sharedCache(uv)));
   return result.code === 0;
 }
 

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { normalizeName } from "../plan/requirements.ts";
+import { again } from "./again.ts";
 import { printLock, type Locked } from "./lock.ts";
 import { sharedCache, trustedUv, type Uv } from "./uv.ts";
 
@@ -23,7 +24,11 @@ export async function lackingWheels(
     const ready = lock.filter((entry) => !entry.fromSource && !lacking.has(entry.name ?? ""));
     await writeFile(list, printLock(ready));
     const args = ["pip", "compile", ...flags, "--output-file", join(uv.context.work, "ready-lock.txt"), list];
-    const { code, err } = await trustedUv(uv, args, sharedCache(uv));
+    const { code, err } = await again(
+      uv,
+      (refresh) => trustedUv(uv, [...args, ...refresh], sharedCache(uv)),
+      ready,
+    );
     if (code === 0) return lacking;
     const [, hinted, caused] = LACKS.exec(err) ?? [];
     const name = normalizeName(hinted ?? caused ?? "");

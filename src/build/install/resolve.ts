@@ -4,6 +4,7 @@ import { BuildError } from "../build.ts";
 import type { Plan } from "../plan.ts";
 import { expand } from "../plan/pyproject.ts";
 import { needsBuild } from "../plan/requirements.ts";
+import { again } from "./again.ts";
 import { uvFailure } from "./failure.ts";
 import { elsewhere } from "./fitting.ts";
 import { parseLock, type Locked } from "./lock.ts";
@@ -157,10 +158,8 @@ async function compile(uv: Uv, wanted: Wanted): Promise<Locked[]> {
       uv.context.say("the same requirements were resolved within the last ten minutes; their versions stand");
       return parseLock(recalled);
     }
-    const result = await trustedUv(
-      uv,
-      [...args, "--output-file", out, `${folder}/requirements.txt`],
-      sharedCache(uv),
+    const result = await again(uv, () =>
+      trustedUv(uv, [...args, "--output-file", out, `${folder}/requirements.txt`], sharedCache(uv)),
     );
     if (result.code === 0) {
       const lock = await readFile(out, "utf8");
@@ -189,7 +188,9 @@ async function sandboxedCompile(
     `${inside}/out/lock.txt`,
     ...inputs,
   ];
-  const result = await sandboxedUv(uv, { args, cwd: "source", network: true, env: versionEnv(uv) });
+  const result = await again(uv, () =>
+    sandboxedUv(uv, { args, cwd: "source", network: true, env: versionEnv(uv) }),
+  );
   if (result.code !== 0) throw uvFailure(uv, result, "The dependencies could not be resolved");
   return parseLock(await readInside(sandboxFolder(uv.context), "out/lock.txt"));
 }

@@ -6,6 +6,7 @@ import { BuildError } from "../build.ts";
 import { runChild } from "../child.ts";
 import { sweep } from "../folders.ts";
 import { normalizeName } from "../plan/requirements.ts";
+import { again } from "./again.ts";
 import { uvFailure } from "./failure.ts";
 import { printLock, type Locked } from "./lock.ts";
 import { fileInside, filesInside } from "./outputs.ts";
@@ -42,19 +43,17 @@ export async function buildWheels(uv: Uv, lock: readonly Locked[]): Promise<Buil
     network: false,
   });
   if (made.code !== 0) throw uvFailure(uv, made, "The sandbox could not make an environment");
-  const result = await sandboxedUv(uv, {
-    args: [
-      "pip",
-      "install",
-      "--no-deps",
-      "--python",
-      `${env}/bin/python`,
-      "--requirements",
-      "/input/wheels.txt",
-    ],
-    cwd: "out",
-    network: true,
-  });
+  const args = ["pip", "install", "--no-deps", "--python", `${env}/bin/python`];
+  const result = await again(
+    uv,
+    (refresh) =>
+      sandboxedUv(uv, {
+        args: [...args, ...refresh, "--requirements", "/input/wheels.txt"],
+        cwd: "out",
+        network: true,
+      }),
+    lock,
+  );
   if (result.code !== 0) throw uvFailure(uv, result, "A dependency could not be built");
   // Another wheel than one that was asked for would be somebody's own idea.
   const names = new Set(lock.map((entry) => entry.name));
@@ -80,22 +79,17 @@ export async function buildProject(
   target: string,
 ): Promise<boolean> {
   const project = posix.join("source", folder);
-  const result = await sandboxedUv(uv, {
-    args: [
-      "build",
-      "--wheel",
-      "--python",
-      uv.interpreter.executable,
-      "--out-dir",
-      `${inside}/out/project`,
-      ".",
-    ],
-    cwd: project,
-    network: true,
-    env: versionEnv(uv),
-    // Copying every file is told line by line.
-    quiet: true,
-  });
+  const python = uv.interpreter.executable;
+  const result = await again(uv, () =>
+    sandboxedUv(uv, {
+      args: ["build", "--wheel", "--python", python, "--out-dir", `${inside}/out/project`, "."],
+      cwd: project,
+      network: true,
+      env: versionEnv(uv),
+      // Copying every file is told line by line.
+      quiet: true,
+    }),
+  );
   const wheels = result.code === 0 ? await filesInside(sandboxFolder(uv.context), "out/project", ".whl") : [];
   const wheel = wheels[0];
   if (wheel === undefined) {

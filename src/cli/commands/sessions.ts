@@ -7,7 +7,7 @@ import { everyPage } from "../pages.ts";
 export const sessions: Command = {
   name: "sessions",
   usage: "SERVER",
-  summary: "A server's sessions of the last day; for its editors everybody's",
+  summary: "A server's sessions, ended ones of the last day too; for its editors everybody's",
   args: [1, 1],
   flags: {},
   async run({ cli, args }) {

@@ -28,7 +28,13 @@ export async function compileExternal(
       organization: { id: organization, slug: row.organizationSlug },
       server: { id: server, slug: row.slug, kind: "external" },
       deployment: "live",
-      upstream: { kind: "external", organization, server, url: row.url },
+      upstream: {
+        kind: "external",
+        organization,
+        server,
+        url: row.url,
+        ...(manifest.transport === undefined ? {} : { transport: manifest.transport }),
+      },
       manifest,
       eras: erasFor(manifest, row.upstream_era),
       // What is kept for a virtual session is kept for code that runs here.

@@ -1,5 +1,5 @@
 import type { Manifest } from "../../mcp/manifest.ts";
-import type { SessionState } from "../../snapshot/session.ts";
+import { codeOf, type EraRefusal, withRefusals } from "../../snapshot/era-refusals.ts";
 import type { Endpoint } from "../../snapshot/snapshot.ts";
 import type { Shard } from "../../snapshot/state.ts";
 import type { Db } from "../../store/database.ts";
@@ -18,6 +18,40 @@ export async function compileServer(
   server: string,
   options: CompileOptions,
 ): Promise<Shard> {
+  const endpoints = await deployedEndpoints(db, organization, server, options);
+  const given = endpoints.length > 0 ? endpoints : await compileExternal(db, organization, server, options);
+  const refusals = await refusalsOf(db, organization, server, given);
+  return {
+    kind: "server",
+    subject: server,
+    endpoints: given.map((endpoint) => withRefusals(endpoint, refusals)),
+  };
+}
+
+/** What was refused in the wrong era, of the code that serves and answers in both. */
+async function refusalsOf(
+  db: Db,
+  organization: string,
+  server: string,
+  endpoints: readonly Endpoint[],
+): Promise<EraRefusal[]> {
+  const codes = endpoints.filter(({ eras }) => eras.length > 1).map(codeOf);
+  if (codes.length === 0) return [];
+  return db
+    .selectFrom("era_refusals")
+    .select(["organization", "server", "code", "kind", "hash", "era"])
+    .where("organization", "=", organization)
+    .where("server", "=", server)
+    .where("code", "in", codes)
+    .execute();
+}
+
+async function deployedEndpoints(
+  db: Db,
+  organization: string,
+  server: string,
+  options: CompileOptions,
+): Promise<Endpoint[]> {
   const rows = await db
     .selectFrom("deployments as d")
     .innerJoin("servers as s", (join) =>
@@ -47,14 +81,7 @@ export async function compileServer(
     .where("d.organization", "=", organization)
     .where("d.server", "=", server)
     .execute();
-  if (rows.length === 0) {
-    return {
-      kind: "server",
-      subject: server,
-      endpoints: await compileExternal(db, organization, server, options),
-    };
-  }
-  const endpoints = rows.map((row): Endpoint => {
+  return rows.map((row): Endpoint => {
     const manifest = row.manifest as unknown as Manifest;
     return {
       id: row.id,
@@ -77,7 +104,6 @@ export async function compileServer(
       requestWindowMs: options.requestWindowMs,
     };
   });
-  return { kind: "server", subject: server, endpoints };
 }
 
 /** The private hosts that the organization's connections may reach. */
@@ -111,33 +137,5 @@ export async function compilePrincipal(db: Db, organization: string, id: string)
     organization,
     subject: id,
     principal: await loadPrincipal(db, organization, id),
-  };
-}
-
-const ended: SessionState = { ended: true };
-
-/** What is published of a session; nothing when nothing is. */
-export async function compileSession(db: Db, organization: string, id: string): Promise<Shard | undefined> {
-  const row = await db
-    .selectFrom("sessions")
-    .select(["server", "principal", "kind", "created_at", "expires_at", "ended_at", "log_level", "upstream"])
-    .select("subscriptions")
-    .where("organization", "=", organization)
-    .where("id", "=", id)
-    .executeTakeFirst();
-  if (row === undefined) return;
-  const { server, principal } = row;
-  const shard = { kind: "session", subject: id, expiresAt: row.expires_at.getTime() } as const;
-  if (row.ended_at !== null) return { ...shard, session: ended };
-  return {
-    ...shard,
-    session: {
-      ended: false,
-      began: row.kind === "virtual" ? row.created_at.getTime() : undefined,
-      level: row.log_level ?? undefined,
-      ...(row.subscriptions === null ? {} : { subscriptions: row.subscriptions }),
-      upstream: row.upstream ?? undefined,
-    },
-    holder: row.kind === "handshake" ? { server, principal } : undefined,
   };
 }

@@ -6,8 +6,8 @@ import {
   compileKey,
   compilePrincipal,
   compileServer,
-  compileSession,
 } from "./compile.ts";
+import { compileSession, compileSessions } from "./compile-session.ts";
 
 /**
  * Keeps this replica's snapshot true: loads it whole, then compiles each shard
@@ -46,30 +46,14 @@ export async function followChanges(services: Services, options: CompileOptions)
       db.selectFrom("memberships").select(["organization", "user as id"]).execute(),
       db.selectFrom("service_accounts").select(["organization", "id"]).execute(),
       db.selectFrom("allowed_hosts").select("organization").distinct().execute(),
-      db
-        .selectFrom("sessions")
-        .select(["organization", "id"])
-        .where(({ eb, or }) =>
-          or([
-            eb("kind", "=", "virtual"),
-            eb("ended_at", "is not", null),
-            eb("log_level", "is not", null),
-            eb("upstream", "is not", null),
-            eb("subscriptions", "is not", null),
-          ]),
-        )
-        .where("expires_at", ">", new Date(services.clock.now()))
-        .execute(),
+      compileSessions(db, services.clock.now()),
     ]);
     for (const row of of(allowing)) snapshot.apply(await compileEgress(db, row.organization));
     for (const row of of(users)) snapshot.apply(await compilePrincipal(db, row.organization, row.id));
     for (const row of of(accounts)) snapshot.apply(await compilePrincipal(db, row.organization, row.id));
     for (const row of of(keys)) snapshot.apply(await compileKey(db, row.organization, row.id));
     for (const row of of(servers)) snapshot.apply(await compileServer(db, row.organization, row.id, options));
-    for (const row of of(sessions)) {
-      const shard = await compileSession(db, row.organization, row.id);
-      if (shard) snapshot.apply(shard);
-    }
+    for (const { shard } of of(sessions)) snapshot.apply(shard);
   };
 
   let loaded: Promise<void> | undefined;

@@ -26,7 +26,7 @@ export async function discovered(
       "precondition",
       `no MCP server could be read at ${at.host}:${at.port}${at.path}: ${problemOf(error)}`,
       {
-        hint: "give the URL of its MCP endpoint (Streamable HTTP), reachable from where Offing runs; nothing was stored",
+        hint: "give the URL of its MCP endpoint (Streamable HTTP, or HTTP+SSE), reachable from where Offing runs; nothing was stored",
         cause: error,
       },
     );

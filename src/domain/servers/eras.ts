@@ -15,7 +15,8 @@ export function erasFor({ eras }: Manifest, wanted: UpstreamEra): readonly Era[]
   return spoken.length > 0 ? spoken : eras;
 }
 
-/** A session is held in one era: where a server's have changed, its clients begin anew. */
+/** A session is held in one era, over one transport: where a server's have changed, its clients begin anew. */
 export function sameEras(before: Manifest, after: Manifest): boolean {
+  if (before.transport !== after.transport) return false;
   return before.eras.length === after.eras.length && before.eras.every((era) => after.eras.includes(era));
 }

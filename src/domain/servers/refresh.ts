@@ -3,10 +3,11 @@ import { canonicalHash } from "../../lib/canonical.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Manifest } from "../../mcp/manifest.ts";
 import { storableJson } from "../../store/storable.ts";
-import type { Services } from "../context.ts";
+import type { Context, Services } from "../context.ts";
 import { write } from "../write.ts";
 import { sameEras } from "./eras.ts";
 import { problemOf } from "./discovered.ts";
+import { forgetRefusals } from "./keep-refusal.ts";
 
 /** Milliseconds for which what was found of a server is believed without asking again. */
 export const VERDICT_MS = 60 * 60_000;
@@ -16,7 +17,8 @@ const PROBLEM_MS = 5 * 60_000;
 /**
  * Asks an external server anew in which eras it answers and what it offers.
  * What it does not say stays: an era is given up for evidence only, and a server
- * that cannot be asked keeps its manifest.
+ * that cannot be asked keeps its manifest. What refusals have taught is believed as
+ * long: nothing tells of other code behind the same URL.
  */
 export async function refreshServer(
   services: Services,
@@ -39,12 +41,14 @@ export async function refreshServer(
     await note(services, { organization, server, url }, problemOf(error));
     return;
   }
+  const ctx: Context = { ...services, actor: { kind: "system", job: "refresh" } };
+  await forgetRefusals(ctx, { organization, server }, VERDICT_MS);
   if (canonicalHash(manifest) === canonicalHash(before)) {
     await note(services, { organization, server, url }, null);
     return;
   }
   const now = new Date(services.clock.now());
-  await write({ ...services, actor: { kind: "system", job: "refresh" } }, organization, async (w) => {
+  await write(ctx, organization, async (w) => {
     const updated = await w.tx
       .updateTable("external_servers")
       .set({

@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import { decodeMoment, toPage } from "../page.ts";
 import { loadServer } from "../servers/load.ts";
 
-/** A server's sessions of the last day, newest first: for its editors all of them, else the actor's own. */
+/** A server's sessions, newest first, ended ones of the last day too: for its editors all of them, else the actor's own. */
 export async function listSessions(
   ctx: Context,
   input: { organization: string; server: string; limit: number; cursor?: string | undefined },

@@ -15,6 +15,7 @@ export async function publishSession(ctx: Context, row: SessionRow, news: Sessio
     ...(news.level === undefined ? {} : { log_level: news.level }),
     ...(news.upstream === undefined ? {} : { upstream: news.upstream }),
     ...(news.subscribed === undefined ? {} : { subscriptions: [news.subscribed] }),
+    ...(news.until === undefined ? {} : { expires_at: new Date(news.until) }),
   };
   await write(ctx, row.organization, async ({ tx, change }) => {
     await tx
@@ -28,6 +29,7 @@ export async function publishSession(ctx: Context, row: SessionRow, news: Sessio
             ...(news.ended === undefined ? {} : { log_level: null, upstream: null, subscriptions: null }),
             ...subscriptionsWith(news),
             last_seen_at: sql<Date>`greatest(sessions.last_seen_at, excluded.last_seen_at)`,
+            expires_at: sql<Date>`greatest(sessions.expires_at, excluded.expires_at)`,
           })
           .where("sessions.ended_at", "is", null),
       )

@@ -1,11 +1,14 @@
 import { sql } from "kysely";
+import { messageOf } from "../../lib/log.ts";
 import type { SessionRow } from "../../snapshot/session.ts";
 import type { Services } from "../context.ts";
 import { createQueue, type Queue } from "../records/queue.ts";
 import { sessionValues } from "./row.ts";
+import { createSessionTrimmer } from "./trim.ts";
 
 /** Sessions that began or were used, into their table, a batch each 200 ms. */
 export function createSessionWriter({ db, log }: Services): Queue<SessionRow> {
+  const trim = createSessionTrimmer({ db });
   return createQueue<SessionRow>({
     name: "session rows",
     capacity: 20_000,
@@ -24,6 +27,10 @@ export function createSessionWriter({ db, log }: Services): Queue<SessionRow> {
           }),
         )
         .execute();
+      // They are written, whatever becomes of those that are too many.
+      await trim(rows).catch((error: unknown) => {
+        log.warn("session rows could not be trimmed", { error: messageOf(error) });
+      });
     },
   });
 }

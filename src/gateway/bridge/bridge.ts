@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Services } from "../services.ts";
 import { Calls } from "./calls.ts";
 import { Ears } from "./ear.ts";
+import { Levels } from "./levels.ts";
 import { Parked } from "./parked.ts";
 import { Questions } from "./questions.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -16,6 +17,7 @@ export class Bridge {
   readonly questions: Questions;
   readonly calls = new Calls();
   readonly ears = new Ears();
+  readonly levels = new Levels();
 
   constructor(services: Services) {
     this.services = services;

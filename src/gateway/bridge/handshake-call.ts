@@ -96,12 +96,14 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
     this.#send({});
   }
 
-  /** The client, or its session's end, wants nothing more of it. */
+  /** The client wants nothing more of it, and no response either. */
   cancel(reason: string): void {
     if (this.#over) return;
     this.#call?.abort(reason);
-    // Its client waits no more; this ends what carries the answer.
-    this.#fail(new Refusal("protocol", 200, "The request was cancelled.", { because: reason }));
+    this.#withdrawQuestions();
+    this.#end();
+    this.#reply.withdraw(new Refusal("protocol", 200, "The request was cancelled.", { because: reason }));
+    this.#settled();
   }
 
   closing(): void {
@@ -122,7 +124,7 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
 
   sweep(now: number): void {
     // Wherever it was ended, every process learns of it.
-    if (this.#bridge.services.book.isOver(this.#session)) return this.cancel("The session has ended.");
+    if (this.#bridge.services.book.isOver(this.#session, this.#turn.endpoint)) return this.#sessionOver();
     const lost = this.#access.lost(now);
     if (lost !== undefined) {
       this.#call?.abort("Its caller may not call the server any more.");
@@ -280,15 +282,25 @@ export class HandshakeCall implements Hearer, Flow, Asker, Swept {
     }
   }
 
+  #sessionOver(): void {
+    const message = "The session has ended, and with it this call, which may have taken effect.";
+    this.#call?.abort("The session has ended.");
+    this.#fail(new Refusal("session", 404, message));
+  }
+
   #fail(refusal: Refusal): void {
     if (this.#over) return;
+    this.#withdrawQuestions();
+    this.#end();
+    this.#reply.fail(refusal);
+    this.#settled();
+  }
+
+  #withdrawQuestions(): void {
     for (const id of this.#open.keys()) {
       const params = { requestId: id, reason: "The request that it belonged to is over." };
       this.#reply.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
     }
-    this.#end();
-    this.#reply.fail(refusal);
-    this.#settled();
   }
 
   #end(): void {

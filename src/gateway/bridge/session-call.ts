@@ -120,7 +120,8 @@ export class SessionCall implements Hearer, EarMember {
     this.#again = true;
     const { x, endpoint } = this.#turn;
     // The session is there for the next call in any case.
-    if (isRepeatable(this.#method, noteCapability(x, endpoint.manifest))) this.#speakOnce(opening);
+    if (isRepeatable(endpoint.upstream, this.#method, noteCapability(x, endpoint.manifest)))
+      this.#speakOnce(opening);
     else this.#speakOnce(opening.then(refuseRepetition));
     return true;
   }

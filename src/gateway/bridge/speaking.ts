@@ -8,7 +8,8 @@ import type { Held } from "../leases.ts";
 import type { Services } from "../services.ts";
 import { helloOf } from "../session.ts";
 import type { Turn } from "../turn.ts";
-import type { EarMember, Ears } from "./ear.ts";
+import type { Bridge } from "./bridge.ts";
+import type { EarMember } from "./ear.ts";
 import { endAt, post } from "./post.ts";
 
 /** A session at an upstream of the handshake era, in which one call of a stateless client is made. */
@@ -49,40 +50,53 @@ export function ownSession(
   };
 }
 
+/** What a call wants of a session that others share. */
+export interface Shared {
+  readonly capabilities: JsonObject;
+  /** The least severe log messages that it wants; undefined: none. */
+  readonly level: string | undefined;
+}
+
 /** At an external server, the session that the gateway holds there for this principal and these capabilities. */
-export async function sharedSession(
-  turn: Turn,
-  services: Services,
-  capabilities: JsonObject,
-  ears: Ears,
-): Promise<Speaking> {
-  const held = await services.heldSessions.take(turn, capabilities);
-  return new Sharing(held, turn, services, capabilities, ears);
+export async function sharedSession(bridge: Bridge, turn: Turn, shared: Shared): Promise<Speaking> {
+  const { capabilities, level } = shared;
+  const held = await bridge.services.heldSessions.take(turn, capabilities, level !== undefined);
+  return Sharing.begin(bridge, turn, shared, held);
 }
 
 class Sharing implements Speaking {
   readonly headers: string[];
   readonly listen?: (member: EarMember) => Promise<void>;
-  readonly #held: HeldSession;
+  readonly #bridge: Bridge;
   readonly #turn: Turn;
-  readonly #services: Services;
-  readonly #capabilities: JsonObject;
-  readonly #ears: Ears;
+  readonly #shared: Shared;
+  readonly #held: HeldSession;
   #leave: (() => void) | undefined;
+  #unwant: (() => void) | undefined;
   #over = false;
 
-  constructor(held: HeldSession, turn: Turn, services: Services, capabilities: JsonObject, ears: Ears) {
-    this.#held = held;
+  constructor(bridge: Bridge, turn: Turn, shared: Shared, held: HeldSession) {
+    this.#bridge = bridge;
     this.#turn = turn;
-    this.#services = services;
-    this.#capabilities = capabilities;
-    this.#ears = ears;
+    this.#shared = shared;
+    this.#held = held;
     const { x, endpoint, principal } = turn;
-    this.headers = upstreamHeaders(x, endpoint, principal, services.credentials, this.#spoken());
-    services.heldSessions.begin(held);
+    const { credentials, heldSessions } = bridge.services;
+    this.headers = upstreamHeaders(x, endpoint, principal, credentials, this.#spoken());
+    heldSessions.begin(held);
     // Where nobody can be asked, there is nothing to hear.
-    const asked = Object.keys(capabilities).length > 0 && held.upstream.id !== undefined;
+    const asked = Object.keys(shared.capabilities).length > 0 && held.upstream.id !== undefined;
     if (asked) this.listen = (member) => this.#listen(member);
+  }
+
+  /** Resolves once the server sends the log messages that are wanted of it. */
+  static async begin(bridge: Bridge, turn: Turn, shared: Shared, held: HeldSession): Promise<Sharing> {
+    const sharing = new Sharing(bridge, turn, shared, held);
+    const { level } = shared;
+    if (level !== undefined) {
+      sharing.#unwant = await bridge.levels.want(held, level, (least) => sharing.#setLevel(least));
+    }
+    return sharing;
   }
 
   tell(at: Held, message: JsonObject): Promise<void> {
@@ -93,21 +107,29 @@ class Sharing implements Speaking {
     if (this.#over) return;
     this.#over = true;
     this.#leave?.();
-    this.#services.heldSessions.end(this.#held);
+    this.#unwant?.();
+    this.#bridge.services.heldSessions.end(this.#held);
   }
 
   async again(): Promise<Speaking> {
     this.end();
-    const held = await this.#services.heldSessions.retake(this.#turn, this.#capabilities, this.#held);
-    return new Sharing(held, this.#turn, this.#services, this.#capabilities, this.#ears);
+    const { heldSessions } = this.#bridge.services;
+    const { capabilities, level } = this.#shared;
+    const held = await heldSessions.retake(this.#turn, capabilities, this.#held, level !== undefined);
+    return Sharing.begin(this.#bridge, this.#turn, this.#shared, held);
+  }
+
+  async #setLevel(level: string): Promise<void> {
+    const at = await this.#bridge.services.leases.take(this.#turn.endpoint.upstream);
+    await told(at, this.headers, setLevel(level));
   }
 
   async #listen(member: EarMember): Promise<void> {
-    const { leases, credentials, limits } = this.#services;
+    const { leases, credentials, limits } = this.#bridge.services;
     const { endpoint, principal } = this.#turn;
     const at = await leases.take(endpoint.upstream);
     const headers = standingHeaders(endpoint, principal, credentials, this.#spoken());
-    const leave = await this.#ears.join(
+    const leave = await this.#bridge.ears.join(
       this.#held,
       () => ({
         held: at,
@@ -127,22 +149,23 @@ class Sharing implements Speaking {
   }
 }
 
-/** The same session, once its server knows which log messages are wanted there. */
+/** A session of one call's own, once its server knows which log messages are wanted there. */
 export async function withLevel(
-  opening: Speaking | Promise<Speaking>,
+  speaking: Speaking,
   { endpoint }: Turn,
-  services: Services,
+  { leases }: Services,
   level: string,
 ): Promise<Speaking> {
-  const speaking = await opening;
   try {
-    const held = await services.leases.take(endpoint.upstream);
-    const message = { jsonrpc: "2.0", id: randomText(12), method: "logging/setLevel", params: { level } };
-    await speaking.tell(held, message);
+    await speaking.tell(await leases.take(endpoint.upstream), setLevel(level));
   } catch {
     // A server that does not take it says what it says.
   }
   return speaking;
+}
+
+function setLevel(level: string): JsonObject {
+  return { jsonrpc: "2.0", id: randomText(12), method: "logging/setLevel", params: { level } };
 }
 
 async function told(held: Held, headers: string[], message: JsonObject): Promise<void> {

@@ -5,7 +5,7 @@ import { announceReachable, keepLogs } from "../../mcp/translate.ts";
 import { sessionIdOf } from "../../upstream/handshake.ts";
 import { noteCapability } from "../capability.ts";
 import { type Spoken, upstreamHeaders } from "../credential.ts";
-import type { Asked } from "../envelope.ts";
+import type { Asked, Envelope } from "../envelope.ts";
 import { isRepeatable, sessionLost } from "../external.ts";
 import { Forward, type Recovery, type Sink } from "../forward.ts";
 import { announceHeld } from "../hub/held-updates.ts";
@@ -16,6 +16,8 @@ import type { Services } from "../services.ts";
 import { clientOf, helloOf, type OpenSession } from "../session.ts";
 import { Passing } from "../streams/passing.ts";
 import type { Turn } from "../turn.ts";
+
+type Noted = (Envelope & { kind: "note" })["message"];
 
 /** A handshake client on an upstream of the handshake era: what both speak passes unread. */
 export class HandshakeCell {
@@ -79,7 +81,10 @@ export class HandshakeCell {
   }
 
   /** A notification, or the client's response to a request of its upstream. */
-  note(turn: Turn, session: OpenSession): void {
+  note(turn: Turn, session: OpenSession, message: Noted): void {
+    if (message.kind === "notification" && message.method === "notifications/cancelled") {
+      this.#services.withdrawals.mark(session.claims.sid, message.params["requestId"]);
+    }
     this.#within(turn, session, new Relay(turn.x));
   }
 
@@ -107,8 +112,8 @@ export class HandshakeCell {
     const { upstream, requestWindowMs: windowMs } = turn.endpoint;
     const headers = this.#headers(turn, spoken);
     void new Forward(
-      turn.x,
-      this.#services.leases,
+      turn,
+      this.#services,
       { upstream, headers, body, windowMs, cancelOnLeave: false, recovery },
       sink,
     );
@@ -149,7 +154,8 @@ class LostSession implements Recovery {
     await upstreamSessions.reopen(this.#turn, this.#session, this.#lost);
     const { method } = x.record;
     // A response to a request of the lost session means nothing to the new one, and harms nothing.
-    if (method !== null && !isRepeatable(method, noteCapability(x, endpoint.manifest))) throw sessionLost();
+    if (method !== null && !isRepeatable(endpoint.upstream, method, noteCapability(x, endpoint.manifest)))
+      throw sessionLost();
     const spoken = upstreamSessions.spokenIn(this.#turn, this.#session);
     return upstreamHeaders(x, endpoint, principal, credentials, spoken);
   }

@@ -12,7 +12,7 @@ import { isLogLevel, toStateless } from "../../mcp/translate.ts";
 import type { Bridge } from "../bridge/bridge.ts";
 import { BridgedCall } from "../bridge/bridged-call.ts";
 import { exactParams } from "../bridge/exact.ts";
-import { ownSession, sharedSession, withLevel } from "../bridge/speaking.ts";
+import { ownSession, sharedSession, type Speaking, withLevel } from "../bridge/speaking.ts";
 import { upstreamHeaders } from "../credential.ts";
 import type { Envelope } from "../envelope.ts";
 import { Forward } from "../forward.ts";
@@ -44,16 +44,26 @@ export class StatelessOnHandshakeCell {
     // What nobody can be asked for needs no session at an instance.
     const alone = Object.keys(capabilities).length === 0 && level === undefined;
     if (alone && turn.endpoint.upstream.kind === "hosted") return this.#once(turn, envelope);
-    const { services } = this.#bridge;
-    const opening =
-      turn.endpoint.upstream.kind === "hosted"
-        ? ownSession(turn, services, envelope.envelope, capabilities)
-        : sharedSession(turn, services, capabilities, this.#bridge.ears);
     const bridged = { method: envelope.request.method, params: bare(turn, params), capabilities };
     new BridgedCall(this.#bridge, turn, bridged).start(
       envelope,
-      level === undefined ? opening : withLevel(opening, turn, services, level),
+      this.#speaking(turn, envelope, capabilities, level),
     );
+  }
+
+  /** The session in which it is made, where the server knows which log messages it wants. */
+  #speaking(
+    turn: Turn,
+    { envelope }: Stateless,
+    capabilities: JsonObject,
+    level: string | undefined,
+  ): Speaking | Promise<Speaking> {
+    if (turn.endpoint.upstream.kind === "external") {
+      return sharedSession(this.#bridge, turn, { capabilities, level });
+    }
+    const { services } = this.#bridge;
+    const own = ownSession(turn, services, envelope, capabilities);
+    return level === undefined ? own : withLevel(own, turn, services, level);
   }
 
   /** A call that was asked something goes on where it waits, in whatever process that is. */
@@ -101,7 +111,7 @@ export class StatelessOnHandshakeCell {
     const headers = upstreamHeaders(x, endpoint, principal, services.credentials, spoken);
     const { inputResponses: _, requestState: __, ...params } = exactParams(turn.x, request.params);
     const body = toHandshake({ params: traced(turn.x, params), body: request.body });
-    void new Forward(x, services.leases, { upstream, headers, body, windowMs, cancelOnLeave: true }, sink);
+    void new Forward(turn, services, { upstream, headers, body, windowMs, cancelOnLeave: true }, sink);
   }
 }
 

@@ -8,6 +8,7 @@ import type { Sink } from "../forward.ts";
 import type { Refusal } from "../refusal.ts";
 import { isPlain, noteMessage } from "../outcome.ts";
 import { formOf, Relay } from "../relay.ts";
+import { maySayPublic, PrivateScope } from "../streams/private-scope.ts";
 import { upstreamMessage } from "../upstream-message.ts";
 
 /** What asks for input or names a task is not larger, where its client cannot be asked for anything. */
@@ -19,7 +20,8 @@ const MARKS = ['"input_required"', '"task"'].map((mark) => Buffer.from(mark));
  * Passes an answer of a stateless upstream unread, save for what holds a state
  * or a name that only means something here: `change` makes of such a result
  * what the client gets. Looked into are answers of `mostBytes`; what escapes a
- * look is of no use to its client, whose retry is refused.
+ * look is of no use to its client, whose retry is refused. `scoped`: the answer
+ * says who may share it, and none is but its principal's, however large it is.
  */
 export class StatelessRelay implements Sink {
   readonly #x: Exchange;
@@ -35,12 +37,14 @@ export class StatelessRelay implements Sink {
   #size = 0;
   /** Passing by what need not be looked into, or is too large for it. */
   #passing = false;
+  readonly #scope: PrivateScope | undefined;
 
-  constructor(x: Exchange, mostBytes: number, change: (response: JsonObject) => JsonObject) {
+  constructor(x: Exchange, mostBytes: number, change: (response: JsonObject) => JsonObject, scoped = false) {
     this.#x = x;
     this.#mostBytes = mostBytes;
     this.#change = change;
     this.#relay = new Relay(x);
+    this.#scope = scoped ? new PrivateScope() : undefined;
   }
 
   start(status: number, headers: IncomingHttpHeaders): Refusal | undefined {
@@ -58,18 +62,18 @@ export class StatelessRelay implements Sink {
 
   data(chunk: Buffer): boolean | Refusal {
     if (this.#form === "events") return this.#events(chunk);
-    if (this.#form !== "json" || this.#passing) return this.#relay.data(chunk);
+    if (this.#form !== "json" || this.#passing) return this.#pass(chunk);
     if (chunk.length === this.#length) {
       const text = chunk.toString("latin1");
-      if (isPlain(text)) {
+      if (isPlain(text) && !this.#isShared(text)) {
         this.#passing = true;
         return this.#relay.start(this.#status, this.#headers) ?? this.#relay.whole(text);
       }
     }
     this.#hold(chunk);
-    if (this.#size <= this.#mostBytes && (this.#size !== this.#length || marked(this.#whole()))) return true;
-    this.#passing = true;
-    return this.#relay.start(this.#status, this.#headers) ?? this.#relay.data(this.#take());
+    const whole = this.#size === this.#length;
+    if (this.#size <= this.#mostBytes && (!whole || marked(this.#whole()))) return true;
+    return this.#begin(this.#take(), whole);
   }
 
   end(): Refusal | undefined {
@@ -80,10 +84,11 @@ export class StatelessRelay implements Sink {
         this.#x.answer(this.#statusOf(made), JSON.stringify(made));
         return;
       }
-      const refusal = this.#relay.start(this.#status, this.#headers);
-      if (refusal !== undefined) return refusal;
-    }
-    if (held !== undefined) this.#relay.data(held);
+      const begun = this.#begin(held, true);
+      if (typeof begun !== "boolean") return begun;
+    } else if (held !== undefined) this.#pass(held);
+    const rest = this.#scope?.end();
+    if (rest !== undefined && rest.length > 0) this.#relay.data(rest);
     return this.#relay.end();
   }
 
@@ -97,6 +102,30 @@ export class StatelessRelay implements Sink {
 
   fail(refusal: Refusal): void {
     this.#relay.fail(refusal);
+  }
+
+  /** The head of an answer in JSON, and what there is of it: `whole`, or some more comes. */
+  #begin(bytes: Buffer | undefined, whole: boolean): boolean | Refusal {
+    this.#passing = true;
+    if (this.#scope === undefined || bytes === undefined) {
+      return (
+        this.#relay.start(this.#status, this.#headers) ?? (bytes === undefined || this.#relay.data(bytes))
+      );
+    }
+    const made = whole ? this.#scope.whole(bytes) : this.#scope.push(bytes);
+    // How long it becomes is known of the whole only.
+    const { "content-length": length, ...rest } = this.#headers;
+    const known = whole && length !== undefined ? { ...rest, "content-length": String(made.length) } : rest;
+    return this.#relay.start(this.#status, known) ?? (made.length === 0 || this.#relay.data(made));
+  }
+
+  #pass(bytes: Buffer): boolean {
+    const made = this.#scope === undefined ? bytes : this.#scope.push(bytes);
+    return made.length === 0 || this.#relay.data(made);
+  }
+
+  #isShared(text: string): boolean {
+    return this.#scope !== undefined && maySayPublic(text);
   }
 
   #hold(chunk: Buffer): void {
@@ -120,7 +149,7 @@ export class StatelessRelay implements Sink {
   #events(chunk: Buffer): boolean {
     if (this.#size === 0 && !this.#passing) {
       const text = chunk.toString("latin1");
-      const data = isPlain(text) ? soleEvent(text) : undefined;
+      const data = isPlain(text) && !this.#isShared(text) ? soleEvent(text) : undefined;
       if (data !== undefined && glance(data) === "response") return this.#relay.whole(text);
     }
     // An end may begin in what is held already.
@@ -130,7 +159,7 @@ export class StatelessRelay implements Sink {
     if (!ends) {
       if (!this.#passing && this.#size <= this.#mostBytes) return true;
       this.#passing = true;
-      return this.#relay.data(this.#take());
+      return this.#pass(this.#take());
     }
     const bytes = this.#take();
     const end = endOfEvents(bytes);
@@ -138,7 +167,7 @@ export class StatelessRelay implements Sink {
     if (end < bytes.length) this.#hold(bytes.subarray(end));
     const looked = !this.#passing && marked(whole);
     this.#passing = false;
-    return this.#relay.data(looked ? this.#rewritten(whole) : whole);
+    return this.#pass(looked ? this.#rewritten(whole) : whole);
   }
 
   #rewritten(events: Buffer): Buffer {

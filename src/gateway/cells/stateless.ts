@@ -33,8 +33,8 @@ export class StatelessCell {
     const headers = upstreamHeaders(x, endpoint, principal, this.#services.credentials, spoken);
     const body = state === undefined ? x.body : withState(x.body, request, state);
     void new Forward(
-      x,
-      this.#services.leases,
+      turn,
+      this.#services,
       { upstream, headers, body, windowMs, cancelOnLeave: true },
       this.#sink(turn, request),
     );
@@ -47,9 +47,10 @@ export class StatelessCell {
       const { tasks } = this.#services;
       const { messageBytes } = this.#services.limits;
       // A question may be as large as a message; who can be asked none is asked none.
-      return new StatelessRelay(x, canBeAsked(request) ? messageBytes : LOOKED_INTO_BYTES, (response) =>
-        tasks.result(turn, request, this.#sealed(turn, request, response)),
-      );
+      const mostBytes = canBeAsked(request) ? messageBytes : LOOKED_INTO_BYTES;
+      const change = (response: JsonObject) =>
+        tasks.result(turn, request, this.#sealed(turn, request, response));
+      return new StatelessRelay(x, mostBytes, change, request.known.cacheable);
     }
     if (!request.known.cacheable) return new Relay(x);
     const announced = request.method === "server/discover" ? announcedHere : (message: JsonObject) => message;

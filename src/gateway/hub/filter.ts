@@ -107,8 +107,13 @@ export function passes(filter: Filter, message: JsonObject): boolean {
   const list = listOf.get(method);
   if (list !== undefined) return filter.lists.has(list);
   if (!isObject(params)) return false;
-  if (method === "notifications/resources/updated") return filter.uris.has(String(params["uri"]));
-  return method === "notifications/tasks" && filter.tasks.has(String(params["taskId"]));
+  if (method === "notifications/resources/updated") return filter.uris.has(textOf(params["uri"]));
+  return method === "notifications/tasks" && filter.tasks.has(textOf(params["taskId"]));
+}
+
+/** Of what is none, the empty text: a number that is kept as it was written cannot be made one. */
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 /** The list that a notification says has changed. */

@@ -1,10 +1,14 @@
+import { Lru } from "../../lib/lru.ts";
 import type { JsonObject } from "../../mcp/envelope.ts";
 import { addressOf, type Endpoint, type Snapshot, type SnapshotChange } from "../../snapshot/snapshot.ts";
+import { attempt } from "../attempt.ts";
 import { proofOf } from "../authenticate.ts";
 import type { Asked, Envelope } from "../envelope.ts";
 import type { Ground } from "../ground.ts";
+import { handOver, holderGone } from "../hand-over.ts";
 import { Live } from "../live.ts";
 import type { Tokens } from "../ports.ts";
+import type { Refusal } from "../refusal.ts";
 import type { OpenSession } from "../session.ts";
 import { EventStream } from "../streams/event-stream.ts";
 import type { Stream } from "../streams/stream.ts";
@@ -21,7 +25,7 @@ import { mayDiscover, mayRead } from "./visible.ts";
 
 export interface HubServices extends Pick<
   Ground,
-  "book" | "clock" | "credentials" | "leases" | "limits" | "streams"
+  "book" | "clock" | "credentials" | "leases" | "limits" | "peers" | "pools" | "streams"
 > {
   readonly snapshot: Snapshot;
   readonly tokens: Tokens;
@@ -47,6 +51,8 @@ export class Hub {
   readonly #listeners = new Live<Listener>();
   /** Session → its standing stream. */
   readonly #sessions = new Map<string, SessionStream>();
+  /** Session → the other process at which its stream was opened last. */
+  readonly #elsewhere = new Lru<string, string>(10_000);
   readonly #unwatch: () => void;
   #sweptAt = 0;
 
@@ -58,8 +64,9 @@ export class Hub {
   }
 
   /** What stands, for tests that count. */
-  get sizes(): { readonly listeners: number; readonly shared: number } {
-    return { listeners: this.#listeners.size, shared: this.#sources.size };
+  get sizes(): { readonly listeners: number; readonly shared: number; readonly waiting: number } {
+    const { waiting } = this.#subscriptions;
+    return { listeners: this.#listeners.size, shared: this.#sources.size, waiting };
   }
 
   /** `subscriptions/listen` of a stateless client (2026-07-28, basic/patterns/subscriptions). Throws refusals. */
@@ -97,19 +104,36 @@ export class Hub {
     this.attach(turn, session, new SessionOutlet(x, session, streams));
   }
 
-  /** What a session is told without asking goes to `outlet`; a session has one, and the newest stays. */
+  /** What a session is told without asking goes to `outlet`; a session has one, and the newest stays, wherever it is. */
   attach({ x, endpoint, principal }: Turn, session: OpenSession, outlet: Outlet): void {
-    const { book } = this.#services;
+    const { book, peers } = this.#services;
     const { sid } = session.claims;
     const before = this.#sessions.get(sid);
     if (before !== undefined) this.#end(before);
-    const listening = { endpoint, principal, proof: proofOf(x), session };
+    this.#elsewhere.delete(sid);
+    // A session that came on an HTTP+SSE stream is known to nobody else.
+    const since = x.inner ? 0 : peers.stands(sid);
+    const listening = { endpoint, principal, proof: proofOf(x), session, since };
     const listener = new SessionStream(listening, outlet, book);
     this.#sessions.set(sid, listener);
     for (const each of listener.all) {
       this.#listeners.add(each);
       this.#check(each);
     }
+  }
+
+  /** A session's stream stands at the process `holder` since `at`, as that tells: the newer of two stays. */
+  stands(holder: string, session: string, at: number): void {
+    const own = this.#sessions.get(session);
+    // Its own word is on its way to the other.
+    if (own !== undefined && own.since > at) return;
+    if (own !== undefined) this.#end(own);
+    this.#elsewhere.set(session, holder);
+  }
+
+  /** The sessions whose stream is here, and since when: for a process that came later. */
+  standing(): (readonly [string, number])[] {
+    return [...this.#sessions].filter(([, { since }]) => since > 0).map(([sid, { since }]) => [sid, since]);
   }
 
   /** A stream is resumed: the session's standing one stands from now on with what its client came back with. */
@@ -119,9 +143,17 @@ export class Hub {
     for (const each of listener.all) each.proof = proofOf(x);
   }
 
-  /** `resources/subscribe` or `unsubscribe` of a handshake session, where the gateway subscribes for it: answers it. */
+  /** `resources/subscribe` or `unsubscribe` of a session for which the gateway subscribes: answered where its stream stands. */
   subscription(turn: Turn, session: OpenSession, request: Asked): void {
-    this.#subscriptions.answer(turn, session, request);
+    const { x } = turn;
+    const here = (): void => this.#subscriptions.answer(turn, session, request);
+    const gone = (): Refusal | undefined => {
+      if (x.res.headersSent) return holderGone();
+      attempt(x, here);
+      return undefined;
+    };
+    const holder = x.inner ? undefined : this.#elsewhere.get(session.claims.sid);
+    if (holder === undefined || !handOver(turn, this.#services, holder, gone)) here();
   }
 
   /** Either of both on its way to an upstream that subscribes the session itself. */
@@ -175,7 +207,11 @@ export class Hub {
     if (endpoint?.id !== before.id || principal === undefined || !mayDiscover(endpoint, principal)) {
       return this.#end(listener);
     }
-    if (listener.deserted || (session !== undefined && book.isOver(session))) return this.#end(listener);
+    if (listener.deserted || (session !== undefined && book.isOver(session, endpoint))) {
+      return this.#end(listener);
+    }
+    // Who only listens uses the session too.
+    if (session !== undefined) book.use(endpoint, session);
     if (swept && endpoint === before && principal === listener.principal) return;
     listener.endpoint = endpoint;
     listener.principal = principal;

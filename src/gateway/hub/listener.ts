@@ -169,13 +169,21 @@ export interface Outlet {
 export class SessionStream extends Listener {
   readonly era = "handshake";
   readonly session: OpenSession;
+  /** When it was opened; see `Peers.stands`. */
+  readonly since: number;
   readonly #outlet: Outlet;
   readonly #book: SessionBook;
   /** What tells it updates of resources, where its upstream tells them in the other era than the rest. */
   readonly #beside: UpdatesBeside | undefined;
 
   constructor(
-    listening: { endpoint: Endpoint; principal: Principal; proof: Proof | undefined; session: OpenSession },
+    listening: {
+      endpoint: Endpoint;
+      principal: Principal;
+      proof: Proof | undefined;
+      session: OpenSession;
+      since: number;
+    },
     outlet: Outlet,
     book: SessionBook,
   ) {
@@ -184,6 +192,7 @@ export class SessionStream extends Listener {
       lists: new Set(listKinds),
     });
     this.session = listening.session;
+    this.since = listening.since;
     this.#outlet = outlet;
     this.#book = book;
     this.#beside = this.session.claims.listens === true ? new UpdatesBeside(this, book) : undefined;

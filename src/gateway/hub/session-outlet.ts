@@ -14,7 +14,7 @@ export class SessionOutlet implements Outlet {
 
   constructor(x: Exchange, session: OpenSession, streams: Streams) {
     this.#streams = streams;
-    this.stream = streams.begin(session, null);
+    this.stream = streams.stand(session);
     const out = new EventStream(x, streams, this.stream);
     this.stream.begin(out, primed(session));
     // Its client may have left before, and is not told of again.

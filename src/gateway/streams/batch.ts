@@ -3,6 +3,7 @@ import { isObject, readMessage } from "../../mcp/envelope.ts";
 import { unnamedHandshake } from "../../mcp/eras.ts";
 import { codes } from "../../mcp/errors.ts";
 import { glance, GLANCE_BYTES } from "../../mcp/glance.ts";
+import { type Method, needsOfMethod } from "../../mcp/methods.ts";
 import type { Patience, Watcher } from "../exchange.ts";
 import { Refusal } from "../refusal.ts";
 import type { Services } from "../services.ts";
@@ -38,9 +39,9 @@ export function batch(turn: Turn, services: Services, within: Within): void {
       `The batch holds more than ${MESSAGES_MOST} messages. Send fewer at a time.`,
     );
   }
-  const requests = requestsOf(parts);
+  const { requests, needs } = judgeParts(parts);
   x.discard();
-  new Batch(turn, services, session).send(parts, requests, within);
+  new Batch(turn, services, session, needs).send(parts, requests, within);
 }
 
 /** Whether the client may send batches; its session, if that had to be asked. */
@@ -61,10 +62,14 @@ function judge({ x, endpoint, principal }: Turn, { book }: Services): OpenSessio
   );
 }
 
-/** How many requests there are. Throws for what makes the whole of a batch unfit. */
-function requestsOf(parts: readonly Buffer[]): number {
+/** How many requests there are, and what all of them need. Throws for what makes the whole of a batch unfit. */
+function judgeParts(parts: readonly Buffer[]): {
+  readonly requests: number;
+  readonly needs: Method["needs"];
+} {
   const ids = new Set<unknown>();
   let requests = 0;
+  let needs: Method["needs"] = "discover";
   for (const part of parts) {
     const value: unknown = JSON.parse(part.toString());
     if (!isObject(value)) throw unfit("A batch holds something that is not a JSON-RPC message.");
@@ -73,9 +78,11 @@ function requestsOf(parts: readonly Buffer[]): number {
     if (ids.has(value["id"])) throw unfit("Two requests of the batch have the same id.");
     ids.add(value["id"]);
     requests++;
+    const { method } = value;
+    if (needsOfMethod(typeof method === "string" ? method : null) === "call") needs = "call";
   }
   if (parts.length === 0) throw unfit("The batch is empty.");
-  return requests;
+  return { requests, needs };
 }
 
 function unfit(message: string): Refusal {
@@ -90,6 +97,7 @@ class Batch implements Receiver, Watcher, Patience {
   readonly #turn: Turn;
   readonly #services: Services;
   readonly #session: OpenSession | undefined;
+  readonly #needs: Method["needs"];
   readonly #under = new Set<InnerResponse>();
   #answers: string[] = [];
   #size = 0;
@@ -99,10 +107,11 @@ class Batch implements Receiver, Watcher, Patience {
   #out: EventStream | undefined;
   #stream: Stream | undefined;
 
-  constructor(turn: Turn, services: Services, session: OpenSession | undefined) {
+  constructor(turn: Turn, services: Services, session: OpenSession | undefined, needs: Method["needs"]) {
     this.#turn = turn;
     this.#services = services;
     this.#session = session;
+    this.#needs = needs;
   }
 
   send(parts: readonly Buffer[], requests: number, within: Within): void {
@@ -156,7 +165,7 @@ class Batch implements Receiver, Watcher, Patience {
     if (this.#out !== undefined || x.clientGone) return;
     const { streams } = this.#services;
     x.callOff();
-    if (this.#session !== undefined) this.#stream = streams.begin(this.#session, null);
+    if (this.#session !== undefined) this.#stream = streams.begin(this.#session, null, this.#needs);
     this.#out = new EventStream(x, streams, this.#stream);
     this.#stream?.begin(this.#out, false);
     for (const json of this.#answers) this.#event(json, false);
@@ -172,6 +181,8 @@ class Batch implements Receiver, Watcher, Patience {
     if (this.#sending || this.#under.size > 0) return;
     const { x } = this.#turn;
     x.callOff();
+    // An empty array is no answer; where all were cancelled, a stream ends without one.
+    if (this.#requests > 0 && this.#answers.length === 0) this.#begin();
     x.watcher = this.#out;
     if (this.#stream !== undefined) return this.#stream.end();
     if (this.#out !== undefined) return this.#out.end();

@@ -1,8 +1,20 @@
 import { sseMessage } from "../../lib/sse.ts";
+import { startEvents } from "../events-head.ts";
 import type { Exchange, Watcher } from "../exchange.ts";
-import { startEvents } from "../relay.ts";
+import type { GatewayLimits } from "../limits.ts";
 import { keepAliveComment } from "./keep-alive.ts";
-import type { Streams } from "./streams.ts";
+
+/** Beyond what is held for who comes back: what a client of a stream that answers nothing may leave unread. */
+const STANDING_BYTES = 1024 * 1024;
+
+/** Where the open ones are known. */
+export interface OpenStreams {
+  readonly limits: Pick<GatewayLimits, "messageBytes" | "replayBytes">;
+  /** Milliseconds of the gateway's clock. */
+  now(): number;
+  opened(stream: EventStream): void;
+  closed(stream: EventStream): void;
+}
 
 /**
  * An answer that is an event stream. Its head leaves at once, comments keep
@@ -15,12 +27,12 @@ export class EventStream implements Watcher {
   /** Milliseconds of the gateway's clock at which something was written last. */
   wroteAt = 0;
   readonly #x: Exchange;
-  readonly #streams: Streams;
+  readonly #streams: OpenStreams;
   readonly #owner: { closed(stream: EventStream): void } | undefined;
   #closed = false;
 
   /** `owner` is told once of the close, whoever closes it. */
-  constructor(x: Exchange, streams: Streams, owner?: { closed(stream: EventStream): void }) {
+  constructor(x: Exchange, streams: OpenStreams, owner?: { closed(stream: EventStream): void }) {
     this.#x = x;
     this.#streams = streams;
     this.#owner = owner;
@@ -89,14 +101,24 @@ export class EventStream implements Watcher {
   #write(text: string): boolean {
     if (!this.isOpen) return true;
     const { res, record } = this.#x;
-    // What waits is more than any message, and all that is held for who comes back, may be.
-    const { messageBytes, replayBytes } = this.#streams.limits;
-    if (res.writableLength > messageBytes + replayBytes) {
+    const size = Buffer.byteLength(text);
+    if (this.#isTooMuch(res.writableLength, size)) {
       res.destroy();
       return true;
     }
-    record.response_bytes += Buffer.byteLength(text);
+    record.response_bytes += size;
     this.wroteAt = this.#streams.now();
     return res.write(text);
+  }
+
+  /** Whether a client that is `waiting` bytes behind is not to have so many more held for it, beyond what its socket takes. */
+  #isTooMuch(waiting: number, size: number): boolean {
+    const { messageBytes, replayBytes } = this.#streams.limits;
+    const { stands, record } = this.#x;
+    // HTTP+SSE has its answers on the stream that stands.
+    const answers = !stands || record.transport === "sse";
+    // What is held for who comes back may be sent in one go, and whoever reads is told any message.
+    if (!answers) return waiting > 0 && waiting + size > STANDING_BYTES + replayBytes;
+    return waiting > messageBytes + replayBytes;
   }
 }

@@ -1,6 +1,13 @@
-import { isStatelessRevision } from "../../mcp/eras.ts";
-import { judgeRevision } from "../envelope.ts";
+import type { Method } from "../../mcp/methods.ts";
+import type { JsonObject } from "../../mcp/envelope.ts";
+import { Access } from "../access.ts";
+import { authorize } from "../authorize.ts";
+import { changedList } from "../hub/filter.ts";
+import { mayRead } from "../hub/visible.ts";
+import { judgeMethod, judgeRevision } from "../envelope.ts";
+import type { Flow } from "../exchange.ts";
 import { handOver } from "../hand-over.ts";
+import { servedByHolder } from "../line-holder.ts";
 import { Refusal } from "../refusal.ts";
 import type { Services } from "../services.ts";
 import type { OpenSession } from "../session.ts";
@@ -16,12 +23,7 @@ import { takesEvents } from "./reply.ts";
  */
 export function hear(turn: Turn, services: Services): void {
   const { x, endpoint, principal } = turn;
-  const version = x.req.headers["mcp-protocol-version"];
-  if (typeof version === "string" && isStatelessRevision(version)) {
-    throw new Refusal("protocol", 405, `Revision ${version} has no GET; post subscriptions/listen.`, {
-      headers: { allow: "POST, DELETE" },
-    });
-  }
+  judgeMethod(x, "post subscriptions/listen");
   x.record.era = "handshake";
   if (!takesEvents(x)) {
     throw new Refusal("protocol", 406, "A GET opens an event stream: send `Accept: text/event-stream`.");
@@ -29,6 +31,8 @@ export function hear(turn: Turn, services: Services): void {
   judgeRevision(x);
   const session = services.book.open(x, endpoint, principal);
   const last = x.req.headers["last-event-id"];
+  if (!last) services.tallies.stand(x);
+  if (!last && servedByHolder(turn, services, session)) return;
   if (typeof last !== "string" || last === "") return services.hub.stand(turn, session);
   resume(turn, session, last, services);
 }
@@ -40,7 +44,7 @@ export function hear(turn: Turn, services: Services): void {
  * status of 404 would end the session.
  */
 function resume(turn: Turn, session: OpenSession, last: string, services: Services): void {
-  const { x } = turn;
+  const { x, endpoint, principal } = turn;
   const { peers, streams } = services;
   const at = readEventId(last);
   if (at === undefined) {
@@ -48,7 +52,10 @@ function resume(turn: Turn, session: OpenSession, last: string, services: Servic
   }
   if (at.seq === Infinity) return x.answerEmpty(204);
   const gone = () => lost(x, at, services);
-  if (at.holder !== peers.self && handOver(turn, services, at.holder, gone)) return;
+  if (at.holder !== peers.self) {
+    if (at.request === null) services.tallies.stand(x);
+    if (handOver(turn, services, at.holder, gone)) return;
+  }
   const stream = streams.find(at, session.claims.sid);
   if (stream === undefined || !stream.reaches(at.seq)) {
     // What answers no request is opened anew; what came meanwhile is lost, as on any stream that was not open.
@@ -61,8 +68,73 @@ function resume(turn: Turn, session: OpenSession, last: string, services: Servic
   if (stream.stands) {
     services.tallies.stand(x);
     services.hub.resumed(turn, session, stream);
+    const out = new EventStream(x, streams, stream);
+    return stream.resume(out, at.seq, mayRead(endpoint, principal) ? undefined : tellsOfLists);
   }
-  stream.resume(new EventStream(x, streams, stream), at.seq);
+  const refusal = refused(turn, stream.needs);
+  if (refusal !== undefined && at.request === null) throw refusal;
+  const out = new EventStream(x, streams, stream);
+  if (refusal !== undefined) return endWith(out, x, at, refusal);
+  x.begin(new Resumed(turn, at, out, services, stream.needs), Infinity);
+  stream.resume(out, at.seq);
+}
+
+/** Why the rest of an answer is not for its caller any more. */
+function refused({ x, endpoint, principal }: Turn, needs: Method["needs"]): Refusal | undefined {
+  try {
+    authorize(x, endpoint, principal, needs);
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+  return;
+}
+
+/** Whether a held event is for those who may only discover. */
+function tellsOfLists(json: string): boolean {
+  return changedList(JSON.parse(json) as JsonObject) !== undefined;
+}
+
+/** A connection that carries the rest of an answer: it ends with its caller's right to it. */
+class Resumed implements Flow {
+  readonly #turn: Turn;
+  readonly #at: EventId;
+  readonly #out: EventStream;
+  readonly #services: Services;
+  readonly #access: Access;
+
+  constructor(turn: Turn, at: EventId, out: EventStream, services: Services, needs: Method["needs"]) {
+    this.#turn = turn;
+    this.#at = at;
+    this.#out = out;
+    this.#services = services;
+    this.#access = new Access(services, turn, needs);
+  }
+
+  tick(): void {
+    const lost = this.#access.lost(this.#services.clock.monotonic());
+    if (lost === undefined) return;
+    const { x } = this.#turn;
+    x.over();
+    endWith(this.#out, x, this.#at, lost);
+  }
+
+  leave(): void {
+    // Its stream is told by itself.
+  }
+
+  expire(): void {
+    // It lasts as long as the answer.
+  }
+}
+
+/** Ends the request that a stream answers with an error: a client that is refused with a status waits for it on. */
+function endWith(out: EventStream, x: Turn["x"], at: EventId, refusal: Refusal): void {
+  x.id = at.request;
+  x.note(refusal);
+  x.record.http_status = 200;
+  if (at.request === null) out.end();
+  else out.end(refusal.text(x.id, x.record.id), `${at.holder}.${at.stream}.end`);
 }
 
 /** What to refuse with; undefined where the request was ended on a stream of its own. */
@@ -74,9 +146,6 @@ function lost(x: Turn["x"], at: EventId, { streams }: Services): Refusal | undef
     { because: "the stream is not held" },
   );
   if (at.request === null) return refusal;
-  x.id = at.request;
-  x.note(refusal);
-  const out = new EventStream(x, streams);
-  out.end(refusal.text(x.id, x.record.id), `${at.holder}.${at.stream}.end`);
+  endWith(new EventStream(x, streams), x, at, refusal);
   return;
 }

@@ -1,12 +1,13 @@
 import { randomText } from "../../lib/ids.ts";
 import { isBatch } from "../../mcp/batch.ts";
-import { isObject } from "../../mcp/envelope.ts";
-import { codes } from "../../mcp/errors.ts";
+import { isObject, type RequestId } from "../../mcp/envelope.ts";
+import { codes, errorText, ownCode } from "../../mcp/errors.ts";
 import { attempt } from "../attempt.ts";
 import { readBody } from "../body.ts";
 import type { Exchange, Patience } from "../exchange.ts";
 import { handOver } from "../hand-over.ts";
 import { Refusal } from "../refusal.ts";
+import { upstreamMessage } from "../upstream-message.ts";
 import type { Services } from "../services.ts";
 import type { Turn } from "../turn.ts";
 import { EventStream } from "./event-stream.ts";
@@ -149,6 +150,8 @@ class Line implements Receiver, Patience {
       this.#initialized(id, json);
     }
     if (res.status >= 400 && !isAnswer(json)) {
+      const asked = res.x?.id ?? null;
+      if (asked !== null) return this.#out?.send(unanswered(asked, res.status)) ?? true;
       res.text = json;
       return true;
     }
@@ -170,10 +173,9 @@ class Line implements Receiver, Patience {
 
   #initialized(id: string, json: string): void {
     this.#end();
-    const message: unknown = JSON.parse(json);
-    const result = isObject(message) && isObject(message["result"]) ? message["result"] : {};
+    const result = upstreamMessage(json)?.["result"];
     this.#x.callOff();
-    this.#session = { id, revision: String(result["protocolVersion"]) };
+    this.#session = { id, revision: String(isObject(result) ? result["protocolVersion"] : undefined) };
     if (this.#out?.isOpen !== true) return this.#end();
     // From here on the server may speak first, on the same stream.
     process.nextTick(() => {
@@ -214,10 +216,15 @@ class Line implements Receiver, Patience {
 
 const nobody: Receiver = { message: () => true, done: () => {} };
 
-/** Whether JSON answers a request, under its id. */
+/** Whether what a server wrote is JSON that answers a request, under its id. */
 function isAnswer(json: string): boolean {
-  const message: unknown = JSON.parse(json);
-  return isObject(message) && message["id"] !== null && message["id"] !== undefined;
+  const message = upstreamMessage(json);
+  return message !== undefined && message["id"] !== null && message["id"] !== undefined;
+}
+
+function unanswered(id: RequestId, status: number): string {
+  const message = `The server answered with HTTP ${status} and no JSON-RPC response. The request may have taken effect.`;
+  return errorText(id, ownCode(502), message);
 }
 
 function idOf(principal: Turn["principal"]): string {

@@ -10,7 +10,7 @@ import type { Unfinished } from "./ask-again.ts";
 import { Refusal } from "../refusal.ts";
 import { isPlain, noteOutcome } from "../outcome.ts";
 import { formOf, Relay } from "../relay.ts";
-import type { Ground } from "../ground.ts";
+import type { Services } from "../services.ts";
 import type { OpenSession } from "../session.ts";
 import { beginsWithResponse } from "./first-event.ts";
 import { noMessage } from "../upstream-message.ts";
@@ -26,7 +26,7 @@ const EVENTS: IncomingHttpHeaders = { "content-type": "text/event-stream" };
 export class Passing implements Sink {
   readonly #x: Exchange;
   readonly #answer: Answer;
-  readonly #messageBytes: number;
+  readonly #services: Services;
   /** What becomes of notifications and requests; without, they pass. */
   readonly #rewrite: Rewrite | undefined;
   #relay: Relay | undefined;
@@ -39,10 +39,10 @@ export class Passing implements Sink {
   #flowing = true;
   #refusal: Refusal | undefined;
 
-  constructor(x: Exchange, session: OpenSession, services: Ground, rewrite?: Rewrite) {
+  constructor(x: Exchange, session: OpenSession, services: Services, rewrite?: Rewrite) {
     this.#x = x;
     this.#answer = new Answer(x, session, services);
-    this.#messageBytes = services.limits.messageBytes;
+    this.#services = services;
     this.#rewrite = rewrite;
   }
 
@@ -84,14 +84,16 @@ export class Passing implements Sink {
     this.#held.push(chunk);
     this.#size += chunk.length;
     if (this.#form === "events") return this.#decide();
-    return this.#size > this.#messageBytes ? this.#tooLarge() : true;
+    return this.#size > this.#services.limits.messageBytes ? this.#tooLarge() : true;
   }
 
   end(): Refusal | undefined {
     if (this.#relay !== undefined) return this.#relay.end();
     if (this.#form === "json") this.#respondLate(Buffer.concat(this.#held).toString());
     if (this.#refusal !== undefined) return this.#refusal;
-    return this.#answer.answered ? undefined : noResponse();
+    if (this.#answer.answered) return;
+    if (!this.#services.withdrawals.has(this.#x)) return noResponse();
+    this.#answer.withdraw(new Refusal("protocol", 200, "The request was cancelled."));
   }
 
   tick(): void {
@@ -105,6 +107,7 @@ export class Passing implements Sink {
   unfinished(): Unfinished | undefined {
     const reader = this.#reader;
     if (reader?.lastId === undefined || this.#answer.answered || this.#refusal !== undefined) return;
+    if (this.#services.withdrawals.has(this.#x)) return;
     // What waits for the next connection may take long.
     this.#answer.waitAnyway();
     return { lastEventId: reader.lastId, retryMs: reader.retryMs };
@@ -128,7 +131,7 @@ export class Passing implements Sink {
       this.#x.callOff();
       return this.#pass(this.#status, EVENTS) ?? this.#relay!.data(bytes);
     }
-    this.#reader = new SseReader(this.#messageBytes, (event) => this.#read(event));
+    this.#reader = new SseReader(this.#services.limits.messageBytes, (event) => this.#read(event));
     return this.#feed(bytes);
   }
 
@@ -191,7 +194,7 @@ export class Passing implements Sink {
     return new Refusal(
       "limit",
       502,
-      `The server's answer holds a message of more than ${this.#messageBytes} bytes, which cannot be carried on a stream that can be resumed.`,
+      `The server's answer holds a message of more than ${this.#services.limits.messageBytes} bytes, which cannot be carried on a stream that can be resumed.`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import { type JsonObject } from "../../mcp/envelope.ts";
+import { needsOfMethod } from "../../mcp/methods.ts";
 import type { Exchange, Patience } from "../exchange.ts";
 import { noteMessage } from "../outcome.ts";
 import type { Refusal } from "../refusal.ts";
@@ -14,6 +15,8 @@ export interface Reply {
   respond(message: JsonObject): void;
   /** Ends it with an error. */
   fail(refusal: Refusal): void;
+  /** Ends it without a response where it can: its client has cancelled the request. */
+  withdraw(refusal: Refusal): void;
 }
 
 /** Since this revision clients resume by themselves, and are primed for it. */
@@ -80,7 +83,7 @@ export class Answer implements Reply, Patience {
       this.#out = new EventStream(x, streams);
       return;
     }
-    this.#stream = streams.begin(this.#session, x.id);
+    this.#stream = streams.begin(this.#session, x.id, needsOfMethod(x.record.method));
     this.#out = new EventStream(x, streams, this.#stream);
     this.#stream.begin(this.#out, primed(this.#session));
   }
@@ -124,6 +127,26 @@ export class Answer implements Reply, Patience {
     x.note(refusal);
     x.record.http_status = 200;
     this.respondText(refusal.text(x.id, x.record.id), 200);
+  }
+
+  /**
+   * A request that was cancelled has no response (2025-11-25,
+   * basic/utilities/cancellation), and the only form of an answer without one
+   * is a stream that ends. Who takes JSON alone gets the error: it must be
+   * answered with something, and ignores it.
+   */
+  withdraw(refusal: Refusal): void {
+    if (this.#answered) return;
+    const x = this.#x;
+    if (!this.streaming && !takesEvents(x)) return this.fail(refusal);
+    this.#answered = true;
+    x.callOff();
+    x.note(refusal);
+    x.record.http_status = 200;
+    if (this.#stream !== undefined) return this.#stream.end();
+    // Without a priming event, so that nobody comes back for more.
+    this.#out ??= new EventStream(x, this.#services.streams);
+    this.#out.end();
   }
 }
 

@@ -1,5 +1,5 @@
+import type { Method } from "../../mcp/methods.ts";
 import type { EventStream } from "./event-stream.ts";
-import type { Share, Streams } from "./streams.ts";
 
 interface Kept {
   readonly seq: number;
@@ -12,6 +12,30 @@ interface Kept {
 /** Milliseconds after which a client asks again (2025-11-25, basic/transports). */
 const RETRY_MS = 1000;
 
+/** What some streams hold together: those of one principal, of one organization, or all. */
+export interface Share {
+  readonly name: string;
+  readonly mostBytes: number;
+  /** Ended streams held at most, however little they hold. */
+  readonly mostEnded: number;
+  streams: number;
+  bytes: number;
+  /** Those that have ended, the oldest first. */
+  readonly ended: Set<Stream>;
+}
+
+/** Where those of a session are held. */
+export interface Holder {
+  ended(stream: Stream): void;
+  forget(stream: Stream): void;
+  /** By so many bytes; less than none when it drops something. */
+  grew(stream: Stream, bytes: number): void;
+  /** Whether it holds more than it may. `held`: its events. */
+  overfull(stream: Stream, held: number): boolean;
+}
+
+const everything = (): boolean => true;
+
 /**
  * A stream of one session that outlives its connections: what was sent on it
  * is held for a while, and a client that lost its connection goes on where
@@ -21,31 +45,41 @@ export class Stream {
   /** `<holder>.<stream>`. */
   readonly name: string;
   readonly session: string;
-  /** What the streams of its principal hold, this one among them. */
-  readonly share: Share;
+  /** In what it takes part: what the streams of its principal hold, of its organization, and all, this one among them. */
+  readonly shares: readonly Share[];
   /** It answers no request: its server speaks first on it. */
   readonly stands: boolean;
+  /** What its reader needs on the server; of one that stands, for all but changes of lists. */
+  readonly needs: Method["needs"];
   /** Milliseconds of the gateway's clock. */
   endedAt = Infinity;
   /** Bytes that it holds. */
   bytes = 0;
-  readonly #streams: Streams;
+  readonly #streams: Holder;
   readonly #kept: Kept[] = [];
   #seq = 0;
   /** The newest event that mattered and is no longer held. */
   #lost = -1;
   #out: EventStream | undefined;
   #resumed = false;
+  #answered = false;
 
   constructor(
-    streams: Streams,
-    { name, session, share, stands }: Pick<Stream, "name" | "session" | "share" | "stands">,
+    streams: Holder,
+    {
+      name,
+      session,
+      shares,
+      stands,
+      needs,
+    }: Pick<Stream, "name" | "session" | "shares" | "stands" | "needs">,
   ) {
     this.#streams = streams;
     this.name = name;
     this.session = session;
-    this.share = share;
+    this.shares = shares;
     this.stands = stands;
+    this.needs = needs;
   }
 
   /** Begins on its first connection. `prime`: for clients that resume by themselves, since 2025-11-25. */
@@ -64,6 +98,7 @@ export class Stream {
   end(json?: string): void {
     if (this.endedAt !== Infinity) return;
     if (json !== undefined) {
+      this.#answered = true;
       this.#seq++;
       this.#deliver({ seq: this.#seq, id: `${this.name}.end`, json, matters: true });
     }
@@ -86,13 +121,13 @@ export class Stream {
     return this.endedAt === Infinity || this.#kept.some((event) => event.seq > seq);
   }
 
-  /** Goes on with a new connection from what came after `seq`; the one before is ended. */
-  resume(out: EventStream, seq: number): void {
+  /** Goes on with a new connection from what `passes` of what came after `seq`; the one before is ended. */
+  resume(out: EventStream, seq: number, passes: (json: string) => boolean = everything): void {
     const before = this.#out;
     this.#out = out;
     this.#resumed = true;
     before?.replaced();
-    for (const event of this.#kept) if (event.seq > seq) out.send(event.json, event.id);
+    for (const { seq: at, json, id } of this.#kept) if (at > seq && passes(json)) out.send(json, id);
     if (this.endedAt !== Infinity) out.end();
   }
 
@@ -100,8 +135,9 @@ export class Stream {
   closed(out: EventStream): void {
     if (out !== this.#out) return;
     this.#out = undefined;
-    // A client that came back and has it all will not come again.
-    if (this.endedAt !== Infinity && this.#resumed && !out.abandoned) this.#streams.forget(this);
+    // A client that came back and has it all will not come again, unless it has no response.
+    const whole = this.#resumed && (this.#answered || this.stands) && !out.abandoned;
+    if (this.endedAt !== Infinity && whole) this.#streams.forget(this);
   }
 
   #deliver(event: Kept): boolean {

@@ -1,3 +1,4 @@
+import type { Method } from "../../mcp/methods.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { randomText } from "../../lib/ids.ts";
 import type { RequestId } from "../../mcp/envelope.ts";
@@ -6,19 +7,11 @@ import { Live } from "../live.ts";
 import type { OpenSession } from "../session.ts";
 import { type EventId, streamName } from "./event-id.ts";
 import type { EventStream } from "./event-stream.ts";
-import { Stream } from "./stream.ts";
+import { type Share, Stream } from "./stream.ts";
 
-/** What the streams of one principal hold. */
-export interface Share {
-  readonly owner: string;
-  streams: number;
-  bytes: number;
-  /** Those that have ended, the oldest first. */
-  readonly ended: Set<Stream>;
-}
-
-/** Ended streams held at most, however little they hold. */
-const ENDED_MOST = 20_000;
+const ENDED_PRINCIPAL = 2_000;
+const ENDED_ORGANIZATION = 5_000;
+const ENDED_ALL = 20_000;
 const SWEEP_MS = 1_000;
 
 /** Every event stream of this process: the open connections, and what is held for clients that come back. */
@@ -31,16 +24,15 @@ export class Streams {
   readonly #open = new Live<EventStream>();
   readonly #streams = new Map<string, Stream>();
   readonly #shares = new Map<string, Share>();
-  /** Those that have ended, the oldest first. */
-  readonly #ended = new Set<Stream>();
+  readonly #all: Share;
   #count = 0;
-  #bytes = 0;
   #sweptAt = 0;
 
   constructor(holder: string, clock: Clock, limits: GatewayLimits) {
     this.#holder = holder;
     this.#clock = clock;
     this.limits = limits;
+    this.#all = empty("", limits.replayTotalBytes, ENDED_ALL);
   }
 
   now(): number {
@@ -49,20 +41,17 @@ export class Streams {
 
   /** What is open and what is held: for tests that count. */
   get sizes(): { readonly open: number; readonly held: number; readonly bytes: number } {
-    return { open: this.#open.size, held: this.#streams.size, bytes: this.#bytes };
+    return { open: this.#open.size, held: this.#streams.size, bytes: this.#all.bytes };
   }
 
-  /** A new stream of a session that can be resumed. `request`: the one that it answers. */
-  begin({ claims }: OpenSession, request: RequestId | null): Stream {
-    const unique = `${this.#own}${(this.#count++).toString(36)}`;
-    const owner = `${claims.organization} ${claims.principal}`;
-    const share = this.#shares.get(owner) ?? { owner, streams: 0, bytes: 0, ended: new Set() };
-    this.#shares.set(owner, share);
-    share.streams++;
-    const name = `${this.#holder}.${streamName(unique, request)}`;
-    const stream = new Stream(this, { name, session: claims.sid, share, stands: request === null });
-    this.#streams.set(name, stream);
-    return stream;
+  /** A new stream of a session that can be resumed. `request`: the one that it answers; `needs`: what that needs on the server. */
+  begin({ claims }: OpenSession, request: RequestId | null, needs: Method["needs"]): Stream {
+    return this.#add(claims, request, { needs, stands: false });
+  }
+
+  /** The same for one on which a session's server speaks first. */
+  stand({ claims }: OpenSession): Stream {
+    return this.#add(claims, null, { needs: "call", stands: true });
   }
 
   /** The stream on which an event was sent, if it is held here and is the session's. */
@@ -72,37 +61,40 @@ export class Streams {
   }
 
   forget(stream: Stream): void {
-    const { share, bytes } = stream;
-    this.#ended.delete(stream);
-    share.ended.delete(stream);
+    for (const share of stream.shares) share.ended.delete(stream);
     if (!this.#streams.delete(stream.name)) return;
-    this.grew(stream, -bytes);
-    if (--share.streams === 0) this.#shares.delete(share.owner);
+    this.grew(stream, -stream.bytes);
+    for (const share of stream.shares) if (--share.streams === 0) this.#shares.delete(share.name);
   }
 
   ended(stream: Stream): void {
     stream.endedAt = this.now();
-    this.#ended.add(stream);
-    stream.share.ended.add(stream);
-    if (this.#ended.size > ENDED_MOST) this.forget(first(this.#ended)!);
+    for (const share of stream.shares) {
+      share.ended.add(stream);
+      if (share.ended.size > share.mostEnded) this.forget(first(share.ended)!);
+    }
   }
 
   /** `bytes`: that a stream holds more than before. */
   grew(stream: Stream, bytes: number): void {
     stream.bytes += bytes;
-    stream.share.bytes += bytes;
-    this.#bytes += bytes;
+    for (const share of stream.shares) share.bytes += bytes;
   }
 
-  /** Whether `stream` must give something up; what has ended goes first, of its own principal before that of others. */
+  /**
+   * Whether `stream` must give something up. Where a share is full, what ended
+   * first within it goes first: of its own principal, then of its own
+   * organization, and of others only where all hold too much together.
+   */
   overfull(stream: Stream, events: number): boolean {
-    const { replayEvents, replayBytes, replayPrincipalBytes, replayTotalBytes } = this.limits;
-    const { share } = stream;
+    const { replayEvents, replayBytes } = this.limits;
     if (events > replayEvents || stream.bytes > replayBytes) return true;
-    while (share.bytes > replayPrincipalBytes || this.#bytes > replayTotalBytes) {
-      const oldest = first(share.bytes > replayPrincipalBytes ? share.ended : this.#ended);
-      if (oldest === undefined) return true;
-      this.forget(oldest);
+    for (const share of stream.shares) {
+      while (share.bytes > share.mostBytes) {
+        const oldest = first(share.ended);
+        if (oldest === undefined) return true;
+        this.forget(oldest);
+      }
     }
     return false;
   }
@@ -122,7 +114,7 @@ export class Streams {
     if (now - this.#sweptAt < Math.min(SWEEP_MS, this.limits.keepAliveMs)) return;
     this.#sweptAt = now;
     for (const out of this.#open.all()) if (now - out.wroteAt >= this.limits.keepAliveMs) out.comment();
-    for (const stream of this.#ended) {
+    for (const stream of this.#all.ended) {
       if (now - stream.endedAt < this.limits.replayMs) break;
       this.forget(stream);
     }
@@ -137,6 +129,35 @@ export class Streams {
   close(): void {
     for (const out of this.#open.all()) out.end();
   }
+
+  #add(
+    { organization, principal, sid: session }: OpenSession["claims"],
+    request: RequestId | null,
+    { needs, stands }: Pick<Stream, "needs" | "stands">,
+  ): Stream {
+    const { replayPrincipalBytes, replayOrganizationBytes } = this.limits;
+    const shares = [
+      this.#share(`${organization} ${principal}`, replayPrincipalBytes, ENDED_PRINCIPAL),
+      this.#share(organization, replayOrganizationBytes, ENDED_ORGANIZATION),
+      this.#all,
+    ];
+    for (const share of shares) share.streams++;
+    const unique = `${this.#own}${(this.#count++).toString(36)}`;
+    const name = `${this.#holder}.${streamName(unique, request)}`;
+    const stream = new Stream(this, { name, session, shares, stands, needs });
+    this.#streams.set(name, stream);
+    return stream;
+  }
+
+  #share(name: string, mostBytes: number, mostEnded: number): Share {
+    let share = this.#shares.get(name);
+    if (share === undefined) this.#shares.set(name, (share = empty(name, mostBytes, mostEnded)));
+    return share;
+  }
+}
+
+function empty(name: string, mostBytes: number, mostEnded: number): Share {
+  return { name, mostBytes, mostEnded, streams: 0, bytes: 0, ended: new Set() };
 }
 
 function first(streams: Set<Stream>): Stream | undefined {

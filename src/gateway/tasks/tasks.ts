@@ -13,7 +13,7 @@ import type { Ground } from "../ground.ts";
 import type { Turn } from "../turn.ts";
 import { openTaskId, sealTaskId, TASK_LIFE_MS, type TaskClaims, unknownTask } from "./ids.ts";
 
-type Doors = Pick<Ground, "credentials" | "sessions" | "leases" | "clock" | "limits">;
+type Doors = Pick<Ground, "snapshot" | "tokens" | "credentials" | "sessions" | "leases" | "clock" | "limits">;
 
 /** Which tasks a `subscriptions/listen` follows, on the way to the upstream and back. */
 export interface FollowedTasks {
@@ -59,8 +59,8 @@ export class Tasks {
       params: { ...exactParams(x, request.params), taskId: claims.task },
     });
     void new Forward(
-      x,
-      this.#services.leases,
+      turn,
+      this.#services,
       { upstream, headers, body, windowMs: endpoint.requestWindowMs, cancelOnLeave: true },
       new Rewriter(x, {
         rewrite: (message) =>

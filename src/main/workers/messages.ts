@@ -25,8 +25,10 @@ export type ToWorker =
   | { readonly type: "listen" }
   /** Another process came, or went (null). */
   | { readonly type: "peer"; readonly name: string; readonly file: string | null }
+  | (Stands & { readonly holder: string })
   | Apply
   | Applied
+  | Beat
   | { readonly type: "stop" };
 
 /**
@@ -44,12 +46,26 @@ export interface Applied {
   readonly id: number;
 }
 
+/** Standing streams that sessions have at a worker now: for all the others. */
+export interface Stands {
+  readonly type: "stands";
+  /** Session, and since when; nanoseconds of the machine's monotonic clock. */
+  readonly streams: readonly (readonly [string, number])[];
+}
+
+/** Asks whether the worker's loop runs; its answer is the same. */
+export interface Beat {
+  readonly type: "beat";
+}
+
 /** Worker → program. */
 export type FromWorker =
   /** It follows the change log and could serve. */
   | { readonly type: "standing" }
   | { readonly type: "serving" }
+  | Stands
   | Apply
   | Applied
+  | Beat
   /** It cannot serve, for this reason, and is about to end. */
   | { readonly type: "failed"; readonly message: string };

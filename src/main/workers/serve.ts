@@ -12,7 +12,7 @@ import { bind, listen } from "../listen.ts";
 import { ownListeners } from "../own.ts";
 import { type Elsewhere, openServices, ringOf, withOthers } from "../services.ts";
 import { enterMeetingPlace, files } from "./meeting-place.ts";
-import type { Order } from "./messages.ts";
+import type { Order, Stands } from "./messages.ts";
 import { createPassOn } from "./pass-on.ts";
 
 /** A gateway process that follows the change log and can serve. */
@@ -21,6 +21,8 @@ export interface Serving {
   listen(): Promise<void>;
   /** Another gateway process came, or went (null). */
   peer(name: string, file: string | null): void;
+  /** Another gateway process tells which sessions have their standing stream there. */
+  stands(holder: string, streams: Stands["streams"]): void;
   /** Resolves once a transaction of the change log is applied here; null: all that is committed now. */
   applied(xid: string | null): Promise<void>;
   /** Lets what is under way finish for the gateway's drain time, and closes everything. */
@@ -30,18 +32,24 @@ export interface Serving {
 /** Connections of one worker's pool: it writes records and reads changes, nothing else. */
 const CONNECTIONS = 2;
 
+/** What it has the other gateway processes told. */
+export interface Others {
+  readonly elsewhere: Elsewhere;
+  stands(streams: Stands["streams"]): void;
+}
+
 /** Wires one gateway process. What was opened is closed again when a later step fails. */
-export async function serve(order: Order, log: Log, elsewhere: Elsewhere): Promise<Serving> {
+export async function serve(order: Order, log: Log, others: Others): Promise<Serving> {
   const closing = new Closing();
   try {
-    return await open(order, log, elsewhere, closing);
+    return await open(order, log, others, closing);
   } catch (error) {
     await closing.close();
     throw error;
   }
 }
 
-async function open(order: Order, log: Log, elsewhere: Elsewhere, closing: Closing): Promise<Serving> {
+async function open(order: Order, log: Log, others: Others, closing: Closing): Promise<Serving> {
   const { config, port, publicUrl } = order;
   const { dataDir } = config;
   const sealing = ringOf(order.sealing);
@@ -53,12 +61,15 @@ async function open(order: Order, log: Log, elsewhere: Elsewhere, closing: Closi
     { database, dataDir, sealing, clock: systemClock, log, publicUrl: () => publicUrl, own: () => own },
     closing,
   );
-  const services = withOthers(here, elsewhere);
+  const services = withOthers(here, others.elsewhere);
   await followChanges(services, { requestWindowMs: config.requestWindowMs });
   const runner = closing.add(await connectRunner(place.at(files.runner)));
-  const pools = closing.add(createPools({ guarded: (of) => services.externals.dispatcher(of) }));
+  const pools = closing.add(
+    createPools({ guarded: (of) => services.externals.dispatcher(of), self: order.name }),
+  );
 
   const addresses = new Map(order.peers.map(([name, file]) => [name, `unix:${place.at(file)}`]));
+  const stood: [string, number][] = [];
   const gateway = openGateway(
     {
       config,
@@ -71,6 +82,12 @@ async function open(order: Order, log: Log, elsewhere: Elsewhere, closing: Closi
         self: order.name,
         address: (holder) => addresses.get(holder),
         others: () => addresses.keys(),
+        stands(session) {
+          const at = Number(process.hrtime.bigint());
+          // Those of one turn of the loop go together, so that many clients at a time are one message.
+          if (stood.push([session, at]) === 1) setImmediate(() => others.stands(stood.splice(0)));
+          return at;
+        },
       },
     },
     closing,
@@ -105,8 +122,13 @@ async function open(order: Order, log: Log, elsewhere: Elsewhere, closing: Closi
     },
     peer(name, file) {
       const known = addresses.get(name);
-      if (file !== null) addresses.set(name, `unix:${place.at(file)}`);
-      else if (addresses.delete(name)) pools.drop(known!, new Error("The process is gone."));
+      if (file !== null) {
+        addresses.set(name, `unix:${place.at(file)}`);
+        others.stands(gateway.standing());
+      } else if (addresses.delete(name)) pools.drop(known!, new Error("The process is gone."));
+    },
+    stands(holder, streams) {
+      for (const [session, at] of streams) gateway.stands(holder, session, at);
     },
     applied: (xid) => (xid === null ? here.changes.caughtUp() : here.changes.applied(BigInt(xid))),
     close: () => closing.close(),

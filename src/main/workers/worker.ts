@@ -40,7 +40,10 @@ process.on("unhandledRejection", (error) =>
 process.on("message", (message: ToWorker) => {
   switch (message.type) {
     case "start":
-      serving = serve(message.order, log, elsewhere);
+      serving = serve(message.order, log, {
+        elsewhere,
+        stands: (streams) => say({ type: "stands", streams }),
+      });
       serving.then(
         () => say({ type: "standing" }),
         (error: unknown) => fail(error),
@@ -55,6 +58,12 @@ process.on("message", (message: ToWorker) => {
         () => {},
       );
       return;
+    case "stands":
+      void serving!.then(
+        (running) => running.stands(message.holder, message.streams),
+        () => {},
+      );
+      return;
     case "apply":
       void serving!
         .then((running) => running.applied(message.xid))
@@ -63,6 +72,8 @@ process.on("message", (message: ToWorker) => {
           () => {},
         );
       return;
+    case "beat":
+      return say(message);
     case "applied":
       return asked.get(message.id)?.();
     case "stop":

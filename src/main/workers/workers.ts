@@ -18,6 +18,8 @@ export interface WorkersOptions {
   /** What every worker is told; the rest is its own. */
   readonly order: Omit<Order, "name" | "file" | "peers">;
   readonly log: Log;
+  /** Milliseconds without a word after which a worker is taken for stuck; it is asked six times in them. */
+  readonly silenceMs: number;
 }
 
 interface Worker {
@@ -26,6 +28,8 @@ interface Worker {
   readonly child: ChildProcess;
   /** It follows the change log and may serve. */
   standing: boolean;
+  /** How often it was asked since it said anything. */
+  unheard: number;
   /** What it was asked for and has not answered. */
   readonly asked: Map<number, () => void>;
 }
@@ -36,13 +40,15 @@ const STABLE_MS = 30_000;
 const APPLY_WITHIN_MS = 10_000;
 /** A worker drains for its own time; then it is ended. */
 const CLOSE_WITHIN_MS = 8_000;
+/** Beats are counted, and not the time: a program that stood still itself has not waited for anybody. */
+const BEATS = 6;
 
 /**
  * Starts `count` gateway processes and keeps that many: one that dies is
- * replaced, after a wait where it dies again and again. Resolves when all
- * serve; throws, with none left, when one cannot.
+ * replaced, after a wait where it dies again and again, and one that is stuck is
+ * ended. Resolves when all serve; throws, with none left, when one cannot.
  */
-export async function startWorkers({ count, order, log }: WorkersOptions): Promise<Workers> {
+export async function startWorkers({ count, order, log, silenceMs }: WorkersOptions): Promise<Workers> {
   const workers = new Set<Worker>();
   let made = 0;
   let asks = 0;
@@ -64,6 +70,7 @@ export async function startWorkers({ count, order, log }: WorkersOptions): Promi
       file: `w${++made}`,
       child,
       standing: false,
+      unheard: 0,
       asked: new Map(),
     };
     const began = performance.now();
@@ -72,6 +79,7 @@ export async function startWorkers({ count, order, log }: WorkersOptions): Promi
     workers.add(worker);
     tellOthers(worker, worker.file);
     child.on("message", (message: FromWorker) => {
+      if (worker.unheard <= BEATS) worker.unheard = 0;
       switch (message.type) {
         case "standing":
           worker.standing = true;
@@ -79,6 +87,11 @@ export async function startWorkers({ count, order, log }: WorkersOptions): Promi
         case "serving":
           serves = true;
           return resolve();
+        case "stands":
+          for (const other of workers) if (other !== worker) say(other, { ...message, holder: worker.name });
+          return;
+        case "beat":
+          return;
         case "applied":
           return worker.asked.get(message.id)?.();
         case "apply":
@@ -93,7 +106,8 @@ export async function startWorkers({ count, order, log }: WorkersOptions): Promi
       workers.delete(worker);
       for (const answered of worker.asked.values()) answered();
       tellOthers(worker, null);
-      const ended = why || `it ended with ${signal ?? `exit code ${code}`}`;
+      const stuck = worker.unheard > BEATS && `it was stuck: it said nothing for ${silenceMs / 1000} seconds`;
+      const ended = stuck || why || `it ended with ${signal ?? `exit code ${code}`}`;
       reject(new Error(`a gateway process cannot serve: ${ended}`));
       if (closing) return;
       const served = serves && performance.now() - began > STABLE_MS;
@@ -149,8 +163,19 @@ export async function startWorkers({ count, order, log }: WorkersOptions): Promi
     worker.asked.delete(id);
   }
 
+  function beat(): void {
+    for (const worker of workers) {
+      // One that starts reads its code first.
+      if (!worker.standing || worker.unheard > BEATS) continue;
+      // Nothing less reaches a process that is stopped.
+      if (++worker.unheard > BEATS) worker.child.kill("SIGKILL");
+      else say(worker, { type: "beat" });
+    }
+  }
+
   async function close(): Promise<void> {
     closing = true;
+    clearInterval(beats);
     for (const timer of waits) clearTimeout(timer);
     const left = [...workers];
     await Promise.all(
@@ -164,6 +189,7 @@ export async function startWorkers({ count, order, log }: WorkersOptions): Promi
     );
   }
 
+  const beats = setInterval(beat, silenceMs / BEATS);
   try {
     await Promise.all(Array.from({ length: count }, () => start(0)));
   } catch (error) {

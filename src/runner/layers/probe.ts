@@ -90,10 +90,11 @@ export async function probeMachine(
   const root = process.getuid?.() === 0;
   const python = await interpreterAt(options.python);
   const architecture = process.arch;
-  const seccomp =
+  const program = (sharesPorts: boolean) =>
     architecture === "x64" || architecture === "arm64"
-      ? seccompProgram(architecture).toString("base64")
+      ? seccompProgram(architecture, sharesPorts).toString("base64")
       : null;
+  const seccomp = program(false);
   const bwrap = options.bwrap ?? findProgram("bwrap");
   const cgroups = await openCgroups(folder.name);
   if (cgroups !== null) folder.remember(cgroups.parents);
@@ -123,7 +124,13 @@ export async function probeMachine(
     notes.push(`bubblewrap does not work here: ${failure.why}`);
   }
   if ((options.wanted === null || options.wanted === "landlock") && seccomp !== null) {
-    const machine: Machine = { ...common, layer: "landlock", cgroups, egress: null };
+    const machine: Machine = {
+      ...common,
+      seccomp: program(true),
+      layer: "landlock",
+      cgroups,
+      egress: null,
+    };
     const why = await tryOut(machine, folder);
     if (why === null) {
       notes.push(
@@ -136,7 +143,8 @@ export async function probeMachine(
   }
   if (options.wanted === "none") {
     notes.push(
-      "WARNING: instances are not isolated at all, as asked for. Whoever deploys here owns this machine's account.",
+      "WARNING: instances are not isolated at all, as asked for. Whoever deploys here owns this machine's account, " +
+        "with its files, processes and ports: code can take connections that are meant for the platform.",
     );
     return done({ ...common, layer: "none", cgroups, egress: null }, "none");
   }

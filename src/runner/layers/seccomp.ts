@@ -10,12 +10,17 @@ const AUDIT = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
 const CLONE3 = 435;
 const CLONE = { x64: 56, arm64: 220 } as const;
 const SOCKET = { x64: 41, arm64: 198 } as const;
+const SETSOCKOPT = { x64: 54, arm64: 208 } as const;
 const IOCTL = { x64: 16, arm64: 29 } as const;
 
 /** CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET; NEWTIME shares its bit with the exit signal and is denied by unshare. */
 const NAMESPACES = 0x7e020000;
 /** Unix, IPv4, IPv6, netlink. Not vsock above all: no namespace holds it, and it reaches the hypervisor. */
 const FAMILIES = [1, 2, 10, 16] as const;
+/** Protocols from here on are Linux's own; MPTCP and SMC take TCP ports and reach TCP peers, unseen by Landlock. */
+const OWN_PROTOCOLS = 256;
+/** Lets sockets of one user share a port: connections to the platform's would come to an instance. */
+const [SOL_SOCKET, SO_REUSEPORT] = [1, 15] as const;
 /** TIOCSTI and TIOCLINUX type into a terminal. */
 const IOCTLS = [0x5412, 0x541c] as const;
 
@@ -98,17 +103,19 @@ const KILL_PROCESS = 0x80000000;
 const ERRNO = 0x00050000;
 const EPERM = ERRNO | 1;
 const ENOSYS = ERRNO | 38;
+const EPROTONOSUPPORT = ERRNO | 93;
 const EAFNOSUPPORT = ERRNO | 97;
 
-/** Offsets into struct seccomp_data: number, architecture, low halves of the first two arguments (little endian). */
+/** Offsets into struct seccomp_data: number, architecture, low halves of the first three arguments (little endian). */
 const NUMBER = 0;
 const ARCHITECTURE = 4;
 const ARGUMENT_0 = 16;
 const ARGUMENT_1 = 24;
+const ARGUMENT_2 = 32;
 
 type Instruction = readonly [code: number, whenTrue: number, whenFalse: number, value: number];
 
-function instructions(architecture: Architecture): Instruction[] {
+function instructions(architecture: Architecture, sharesPorts: boolean): Instruction[] {
   const program: Instruction[] = [
     [LOAD, 0, 0, ARCHITECTURE],
     [JUMP_EQUAL, 1, 0, AUDIT[architecture]],
@@ -129,6 +136,22 @@ function instructions(architecture: Architecture): Instruction[] {
     [RETURN, 0, 0, EPERM],
     [RETURN, 0, 0, ALLOW],
   );
+  if (sharesPorts) {
+    program.push(
+      [JUMP_EQUAL, 0, 4, SOCKET[architecture]],
+      [LOAD, 0, 0, ARGUMENT_2],
+      [JUMP_AT_LEAST, 0, 1, OWN_PROTOCOLS],
+      [RETURN, 0, 0, EPROTONOSUPPORT],
+      [LOAD, 0, 0, NUMBER],
+      [JUMP_EQUAL, 0, 6, SETSOCKOPT[architecture]],
+      [LOAD, 0, 0, ARGUMENT_1],
+      [JUMP_EQUAL, 0, 3, SOL_SOCKET],
+      [LOAD, 0, 0, ARGUMENT_2],
+      [JUMP_EQUAL, 0, 1, SO_REUSEPORT],
+      [RETURN, 0, 0, EPERM],
+      [LOAD, 0, 0, NUMBER],
+    );
+  }
   program.push([JUMP_EQUAL, 0, FAMILIES.length + 3, SOCKET[architecture]], [LOAD, 0, 0, ARGUMENT_0]);
   FAMILIES.forEach((family, index) => {
     program.push([JUMP_EQUAL, FAMILIES.length - index, 0, family]);
@@ -143,9 +166,12 @@ function instructions(architecture: Architecture): Instruction[] {
   return program;
 }
 
-/** The program as the kernel takes it: 8 bytes per instruction. */
-export function seccompProgram(architecture: Architecture): Buffer {
-  const program = instructions(architecture);
+/**
+ * The program as the kernel takes it: 8 bytes per instruction. `sharesPorts`:
+ * for a layer in the machine's own network namespace.
+ */
+export function seccompProgram(architecture: Architecture, sharesPorts: boolean): Buffer {
+  const program = instructions(architecture, sharesPorts);
   const bytes = Buffer.alloc(program.length * 8);
   program.forEach(([code, whenTrue, whenFalse, value], index) => {
     bytes.writeUInt16LE(code, index * 8);

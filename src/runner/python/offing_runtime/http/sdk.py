@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import json
 import logging
 
 # The id of the session that the present request belongs to; None: it stands alone.
 named = contextvars.ContextVar("offing_session", default=None)
+# Takes the transport that serves the present request, where that stands alone.
+_serving = contextvars.ContextVar("offing_serving", default=None)
 
 
 # More than any gateway lets through.
 BODY_BYTES = 1 << 30
+CANCEL_SECONDS = 5
 
 
 class _Id:
@@ -60,6 +64,13 @@ class Kept:
     def __init__(self, managers, ends_alone):
         self._managers = managers
         self.ends_alone = ends_alone
+
+    async def cancel(self, session, bodies):
+        """Cancels the requests of a session that ends: nobody can get their answers any more."""
+        for manager in self._managers:
+            transport = getattr(manager, "_server_instances", {}).get(session)
+            for body in list(bodies) if transport is not None else ():
+                await _cancel([transport], body)
 
     async def end(self, session):
         """Ends a session, and what some versions would remember of it."""
@@ -164,6 +175,9 @@ def _contain(transport, managers):
     @contextlib.asynccontextmanager
     async def contained(self):
         begun = False
+        serving = _serving.get()
+        if serving is not None:
+            serving.append(self)
         try:
             async with connect(self) as streams:
                 begun = True
@@ -179,6 +193,49 @@ def _contain(transport, managers):
             _forget(managers, self)
 
     transport.connect = contained
+
+
+def cancelling(receive, send):
+    """
+    `receive` and `send` of a request that stands alone: a client that leaves
+    before its answer is whole cancels it (2026-07-28, basic/patterns/cancellation),
+    of which the SDK 1.x tells no handler.
+    """
+    serving = []
+    _serving.set(serving)
+    parts = []
+    answered = False
+
+    async def receiving():
+        message = await receive()
+        if message["type"] == "http.request":
+            parts.append(message.get("body", b""))
+        elif not answered:
+            await _cancel(serving, b"".join(parts))
+        return message
+
+    async def sending(message):
+        nonlocal answered
+        answered = answered or message["type"] == "http.response.body" and not message.get("more_body")
+        await send(message)
+
+    return receiving, sending
+
+
+async def _cancel(serving, body):
+    """Tells a transport's server that the request which `body` holds is cancelled."""
+    try:
+        from mcp.shared.message import SessionMessage
+        from mcp.types import JSONRPCMessage
+
+        number = json.loads(body).get("id")
+        params = {"requestId": number, "reason": "The client left."}
+        note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
+        for transport in serving if number is not None else ():
+            message = SessionMessage(JSONRPCMessage.model_validate(note))
+            await asyncio.wait_for(transport._read_stream_writer.send(message), CANCEL_SECONDS)
+    except Exception:
+        logging.getLogger("mcp").debug("a request was not cancelled", exc_info=True)
 
 
 def _ends_more(error):

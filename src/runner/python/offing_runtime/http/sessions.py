@@ -18,7 +18,7 @@ import uuid
 from . import answers, headers
 from .. import lines
 from .. import hello as hellos
-from .sdk import named as _named
+from .sdk import cancelling, named as _named
 
 IDLE_SECONDS = 30 * 60
 OPEN_SECONDS = 60
@@ -32,6 +32,8 @@ class _Session:
         self.used = time.monotonic()
         # Set where the server agreed to another revision than the client's.
         self.revision = None
+        # The bodies of the requests that are being served.
+        self.serving = []
 
 
 class Refused(Exception):
@@ -66,12 +68,16 @@ class Sessions:
         if self._kept is None:
             await self._app(scope, receive, send)
         elif scope["method"] == "DELETE" and hello is not None and name is not None:
+            if name in self._sessions:
+                await self._kept.cancel(name, self._sessions[name].serving)
             await self._end(name)
             await answers.empty(send, 204)
         elif hello is not None and name is not None:
             await self._in_session(name, hello, scope, receive, send)
-        elif self._kept.ends_alone or headers.modern(kept):
+        elif headers.modern(kept):
             await self._app(scope, receive, send)
+        elif self._kept.ends_alone:
+            await self._app(scope, *cancelling(receive, send))
         else:
             await self._alone(name, scope, receive, send)
 
@@ -112,10 +118,12 @@ class Sessions:
         # A stream on which only the server speaks is no work: it keeps no session that has rested longest.
         work = 0 if scope["method"] == "GET" else 1
         session.uses += work
+        session.serving.append(body)
         try:
             await self._app({**scope, "headers": spoken}, answers.replay(body, receive), sending)
         finally:
             session.uses -= work
+            session.serving.remove(body)
             session.used = time.monotonic()
             _named.reset(token)
         return gone
@@ -133,6 +141,9 @@ class Sessions:
 
         async def sending(message):
             answer.heard(message)
+            # Its client's next message may come before the server is done with this one.
+            if name not in self._sessions and answer.result() is not None:
+                self._keep(_Session(name))
             await send(message)
 
         unnamed = headers.without(scope["headers"], b"mcp-session-id")
@@ -140,9 +151,7 @@ class Sessions:
             async with self._creating(name):
                 await self._app({**scope, "headers": unnamed}, answers.replay(body, receive), sending)
         finally:
-            if answer.result() is not None:
-                self._keep(_Session(name))
-            else:
+            if answer.result() is None:
                 await self._forget(name)
 
     async def _opened(self, name, hello, scope):

@@ -1,0 +1,2 @@
+-- How many sessions one principal has at one server is counted and bounded.
+create index on sessions (organization, server, principal);
