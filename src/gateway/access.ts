@@ -1,7 +1,7 @@
 import { decide } from "../policy/decide.ts";
 import type { Permission } from "../policy/permissions.ts";
 import { addressOf } from "../snapshot/snapshot.ts";
-import { invalidToken, type Proof, proofOf } from "./authenticate.ts";
+import { invalidToken, type Proof, proofOf } from "./admission/authenticate.ts";
 import type { Ground } from "./ground.ts";
 import { notFound, Refusal } from "./refusal.ts";
 import type { Turn } from "./turn.ts";

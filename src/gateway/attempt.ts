@@ -1,4 +1,4 @@
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange/exchange.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Takes one step of a request; what it throws is the answer. */

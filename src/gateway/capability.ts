@@ -1,5 +1,5 @@
 import type { Capability, CapabilityKind, Manifest } from "../mcp/manifest.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange/exchange.ts";
 
 const indexes = new WeakMap<Manifest, Map<CapabilityKind, Map<string, Capability>>>();
 

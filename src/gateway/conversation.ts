@@ -10,17 +10,17 @@ import { HandshakeCell } from "./cells/handshake.ts";
 import { HandshakeOnStatelessCell } from "./cells/handshake-on-stateless.ts";
 import { StatelessCell } from "./cells/stateless.ts";
 import { StatelessOnHandshakeCell } from "./cells/stateless-on-handshake.ts";
-import { type Asked, type Envelope, judgeMethod } from "./envelope.ts";
+import { type Asked, type Envelope, judgeMethod } from "./admission/envelope.ts";
 import { choiceOf, eraFor } from "./era.ts";
 import { servedByHolder } from "./line-holder.ts";
 import { Refusal } from "./refusal.ts";
 import { openState, type RequestState } from "./request-state.ts";
 import type { Services } from "./services.ts";
-import type { OpenSession } from "./session.ts";
+import type { OpenSession } from "./sessions/session.ts";
 import { hear } from "./streams/hear.ts";
 import { withoutTask } from "./tasks/tasks.ts";
 import type { Turn } from "./turn.ts";
-import type { VirtualSession } from "./virtual-sessions.ts";
+import type { VirtualSession } from "./sessions/virtual-sessions.ts";
 
 /**
  * Carries an accepted message upstream in the words that the upstream speaks,

@@ -1,10 +1,10 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Pools } from "../upstream/pool.ts";
-import type { Leases } from "./leases.ts";
+import type { Leases } from "./exchange/leases.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { Credentials, Peers, Sessions, Tokens, Upstreams } from "./ports.ts";
-import type { SessionBook } from "./session.ts";
+import type { SessionBook } from "./sessions/session.ts";
 import type { Streams } from "./streams/streams.ts";
 
 /** What the gateway's own services stand on: its doors, and what needs nothing but them. */

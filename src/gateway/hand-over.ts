@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
 import type { Endpoint } from "../snapshot/snapshot.ts";
-import type { Exchange, Flow } from "./exchange.ts";
+import type { Exchange, Flow } from "./exchange/exchange.ts";
 import { Refusal } from "./refusal.ts";
-import { failAnswer } from "./relay.ts";
+import { failAnswer } from "./exchange/relay.ts";
 import type { Ground } from "./ground.ts";
 
 /** The client's address, as one gateway process tells it to another. Only `Gateway.take` believes it. */

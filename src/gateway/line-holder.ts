@@ -1,7 +1,7 @@
 import { holderOf } from "../upstream/http-sse/dispatcher.ts";
 import { handOver } from "./hand-over.ts";
 import type { Services } from "./services.ts";
-import type { OpenSession } from "./session.ts";
+import type { OpenSession } from "./sessions/session.ts";
 import type { Turn } from "./turn.ts";
 
 /**

@@ -1,10 +1,10 @@
 import { canonicalHash } from "../lib/canonical.ts";
 import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import { codes } from "../mcp/errors.ts";
-import type { Asked } from "./envelope.ts";
+import type { Asked } from "./admission/envelope.ts";
 import { Refusal } from "./refusal.ts";
 import type { Ground } from "./ground.ts";
-import { principalId } from "./session.ts";
+import { principalId } from "./sessions/session.ts";
 import type { Turn } from "./turn.ts";
 
 /** What a stateless client is handed with `input_required`, and comes back with. */

@@ -1,6 +1,6 @@
 import type { Principal } from "../policy/decide.ts";
 import type { Endpoint } from "../snapshot/snapshot.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange/exchange.ts";
 
 /** An admitted request: who asks, and what of. */
 export interface Turn {

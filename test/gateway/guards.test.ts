@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect as dial } from "node:net";
 import { expect, test, vi } from "vitest";
-import { shareOf } from "../../src/gateway/tally.ts";
+import { shareOf } from "../../src/gateway/admission/tally.ts";
 import { listen } from "../../src/main/listen.ts";
 import { TestGateway } from "./harness.ts";
 import { listenRequest, RawStream, standing, until } from "./raw-stream.ts";

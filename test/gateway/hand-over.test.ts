@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { Exchange } from "../../src/gateway/exchange.ts";
+import { Exchange } from "../../src/gateway/exchange/exchange.ts";
 import { handOver, holderGone } from "../../src/gateway/hand-over.ts";
 import { defaultLimits } from "../../src/gateway/limits.ts";
 import type { RequestRecord } from "../../src/gateway/ports.ts";

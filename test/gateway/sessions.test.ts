@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { MOST_EXTENDED, MOST_KEPT } from "../../src/gateway/session.ts";
+import { MOST_EXTENDED, MOST_KEPT } from "../../src/gateway/sessions/session.ts";
 import { emptyManifest } from "./harness.ts";
 import { openSession } from "./scripted.ts";
 import { send, upstream, url, user, withoutId, world } from "./sending.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readEventId, streamName } from "../../src/gateway/streams/event-id.ts";
 import { beginsWithResponse } from "../../src/gateway/streams/first-event.ts";
-import { isPlain } from "../../src/gateway/outcome.ts";
+import { isPlain } from "../../src/gateway/exchange/outcome.ts";
 import { soleEvent, type SseEvent, SseReader } from "../../src/lib/sse.ts";
 import { isBatch, splitArray } from "../../src/mcp/batch.ts";
 import { glance, GLANCE_BYTES } from "../../src/mcp/glance.ts";

@@ -66,7 +66,7 @@ export const conformance: readonly Requirement[] = [
     behaviour: "The gateway speaks to a handshake server as a client of 2025-11-25 must.",
     section: "2025-11-25 basic/transports#resumability-and-redelivery",
     break: {
-      file: "src/gateway/streams/ask-again.ts",
+      file: "src/gateway/exchange/ask-again.ts",
       from: '"last-event-id", this.#lastEventId',
       to: '"x-last-event-id", this.#lastEventId',
       test: suite,

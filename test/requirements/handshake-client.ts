@@ -164,7 +164,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "An upstream that lets a stream go before its response is asked to go on with it.",
     section: "2025-11-25 basic/transports#sending-messages-to-the-server",
     break: {
-      file: "src/gateway/streams/ask-again.ts",
+      file: "src/gateway/exchange/ask-again.ts",
       from: 'list.push("accept", "text/event-stream", "last-event-id", this.#lastEventId);',
       to: 'list.push("accept", "text/event-stream");',
       test: "test/gateway/polling.test.ts",
@@ -175,7 +175,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "A real server that polls in this way serves clients behind the gate.",
     section: "2025-11-25 basic/transports#sending-messages-to-the-server",
     break: {
-      file: "src/gateway/forward.ts",
+      file: "src/gateway/exchange/forward.ts",
       from: "if (this.#asksAgain()) return;",
       to: "this.#asksAgain();",
       test: "test/gateway/polling.test.ts",
@@ -186,7 +186,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "An event stream that ends without a response is an error, and no complete call.",
     section: "2025-11-25 basic/transports#sending-messages-to-the-server",
     break: {
-      file: "src/gateway/relay.ts",
+      file: "src/gateway/exchange/relay.ts",
       from: "if (!this.#counter.answered && x.id !== null) {",
       to: "if (!this.#counter.answered && x.id === null) {",
       test: "test/gateway/polling.test.ts",
@@ -264,7 +264,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "A request without a session id is refused with 400.",
     section: "2025-11-25 basic/transports#session-management",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: 'if (typeof token !== "string") {',
       to: 'if (token === "missing") {',
       test: "test/gateway/handshake-client.test.ts",
@@ -275,7 +275,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "A request of an unknown or ended session is answered 404.",
     section: "2025-11-25 basic/transports#session-management",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: 'return new Refusal("session", 404, "This session is not known',
       to: 'return new Refusal("session", 400, "This session is not known',
       test: "test/gateway/handshake-client.test.ts",
@@ -286,7 +286,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "A session is its principal's alone.",
     section: "2025-11-25 basic/security_best_practices#session-hijacking",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: 'if (claims.principal !== principalId(principal)) throw ended("of another principal");',
       to: "void principalId(principal);",
       test: "test/gateway/handshake-client.test.ts",
@@ -297,7 +297,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "A request without a version header is taken for one of 2025-03-26.",
     section: "2025-11-25 basic/transports#protocol-version-header",
     break: {
-      file: "src/gateway/envelope.ts",
+      file: "src/gateway/admission/envelope.ts",
       from: 'const spoken = x.req.headers["mcp-protocol-version"] ?? unnamedHandshake;',
       to: 'const spoken = x.req.headers["mcp-protocol-version"] ?? "";',
       test: "test/gateway/handshake-client.test.ts",
@@ -308,7 +308,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "A version that is not served is refused with 400.",
     section: "2025-11-25 basic/transports#protocol-version-header",
     break: {
-      file: "src/gateway/envelope.ts",
+      file: "src/gateway/admission/envelope.ts",
       from: 'if (typeof spoken !== "string" || !isHandshakeRevision(spoken)) {',
       to: 'if (typeof spoken !== "string") {',
       test: "test/gateway/handshake-client.test.ts",
@@ -319,7 +319,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "Notifications and responses are accepted with 202 and no body.",
     section: "2025-11-25 basic/transports#sending-messages-to-the-server",
     break: {
-      file: "src/gateway/relay.ts",
+      file: "src/gateway/exchange/relay.ts",
       from: "x.answerEmpty(this.#status === 200 ? 200 : 202);",
       to: "x.answerEmpty(204);",
       test: "test/gateway/handshake-client.test.ts",
@@ -352,7 +352,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "An upstream that holds a stream open after its response is let go.",
     section: "2025-11-25 basic/transports#sending-messages-to-the-server",
     break: {
-      file: "src/gateway/forward.ts",
+      file: "src/gateway/exchange/forward.ts",
       from: "if (this.#ticksAnswered < 2) return;",
       to: "if (this.#ticksAnswered > 0) return;",
       test: "test/gateway/polling.test.ts",
@@ -363,7 +363,7 @@ export const handshakeClient: readonly Requirement[] = [
     behaviour: "A stream that passes unread carries comments while it rests, never within an event.",
     section: "WHATWG HTML 9.2.7",
     break: {
-      file: "src/gateway/relay.ts",
+      file: "src/gateway/exchange/relay.ts",
       from: "if (this.#rest.due(x) && this.#counter.between) x.res.write(keepAliveComment);",
       to: "if (this.#rest.due(x)) x.res.write(keepAliveComment);",
       test: "test/gateway/polling.test.ts",

@@ -243,7 +243,7 @@ export const handshakeTransports: readonly Requirement[] = [
     behaviour: "A cancellation concerns the requests of its own session alone.",
     section: "2025-11-25 basic/utilities/cancellation#behavior-requirements",
     break: {
-      file: "src/gateway/withdrawals.ts",
+      file: "src/gateway/exchange/withdrawals.ts",
       from: "      if (x.id === id && x.record.session === session) this.#withdrawn.add(x);",
       to: '      if (x.id === id && session !== "") this.#withdrawn.add(x);',
       test: "test/gateway/cancelled.test.ts",

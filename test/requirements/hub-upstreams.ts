@@ -19,7 +19,7 @@ export const hubUpstreams: readonly Requirement[] = [
     behaviour: "A stream that listens to lists wakes no instance; it attaches when a call has woken one.",
     section: "upstream streams: standing streams and idle instances",
     break: {
-      file: "src/gateway/leases.ts",
+      file: "src/gateway/exchange/leases.ts",
       from: "for (const watcher of this.#watchers.get(key) ?? []) watcher(held);",
       to: "for (const watcher of this.#watchers.get(key) ?? []) void watcher;",
       test: "test/gateway/listen.test.ts",

@@ -143,7 +143,7 @@ export const hub: readonly Requirement[] = [
     behaviour: "A standing stream leaves one record, when it ends.",
     section: "request records: standing streams",
     break: {
-      file: "src/gateway/exchange.ts",
+      file: "src/gateway/exchange/exchange.ts",
       from: "if (!this.#discarded) this.#records.write(this.record);",
       to: "if (!this.#discarded && !this.stands) this.#records.write(this.record);",
       test: "test/gateway/listen.test.ts",
@@ -234,7 +234,7 @@ export const hub: readonly Requirement[] = [
       "A standing stream ends with its session: when that is ended, when it expires, when its key is revoked.",
     section: "standing streams: the end of a session",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: "return this.#over(claims, server.id, this.#now()) !== undefined;",
       to: "return this.#over(claims, server.id, 0) !== undefined;",
       test: "test/gateway/updates.test.ts",

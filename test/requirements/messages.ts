@@ -51,7 +51,7 @@ export const messages: readonly Requirement[] = [
     behaviour: "An answer that came whole is complete, whatever its upstream's connection does afterwards.",
     section: "2026-07-28 basic/transports/streamable-http",
     break: {
-      file: "src/gateway/relay.ts",
+      file: "src/gateway/exchange/relay.ts",
       from: "if (this.isAnswered()) return void this.end();",
       to: "",
       test: "test/gateway/whole-answers.test.ts",
@@ -62,7 +62,7 @@ export const messages: readonly Requirement[] = [
     behaviour: "What a server says of its failure is recorded in its own characters.",
     section: "2026-07-28 basic#responses",
     break: {
-      file: "src/gateway/outcome.ts",
+      file: "src/gateway/exchange/outcome.ts",
       from: "const text = bytes.toString();",
       to: 'const text = bytes.toString("latin1");',
       test: "test/gateway/whole-answers.test.ts",

@@ -44,7 +44,7 @@ export const sessions: readonly Requirement[] = [
     behaviour: "A session's use is told at most once a minute by one process.",
     section: "product: sessions",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: "if (now - session.toldAt >= TELL_MS) this.#tell(endpoint, session);",
       to: "this.#tell(endpoint, session);",
       test: "test/gateway/sessions.test.ts",
@@ -55,7 +55,7 @@ export const sessions: readonly Requirement[] = [
     behaviour: "A handshake client notices nothing of a restart of the whole program.",
     section: handshake,
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: "const claims = this.#sessions.open(token);",
       to: "const claims: unknown = undefined;",
       test: system,
@@ -66,7 +66,7 @@ export const sessions: readonly Requirement[] = [
     behaviour: "A handshake client notices nothing of the end of the instance that held its session.",
     section: handshake,
     break: {
-      file: "src/gateway/credential.ts",
+      file: "src/gateway/exchange/credential.ts",
       from: 'if (spoken.hello !== undefined) list.push("offing-session", spoken.hello);',
       to: "",
       test: system,
@@ -88,7 +88,7 @@ export const sessions: readonly Requirement[] = [
     behaviour: "The log level that a session set is known to every gateway process.",
     section: "2025-11-25 server/utilities/logging#setting-log-level",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: "await this.#keep(endpoint, session, { level });",
       to: "",
       test: "test/gateway/sessions.test.ts",
@@ -257,7 +257,7 @@ export const sessions: readonly Requirement[] = [
     behaviour: "A handshake session goes on for 24 hours after its last use, known to the hour.",
     section: "product: sessions",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: "return state?.until ?? expires;",
       to: "return state === undefined ? expires : expires;",
       test: "test/gateway/sessions.test.ts",
@@ -268,7 +268,7 @@ export const sessions: readonly Requirement[] = [
     behaviour: "That a session is used is published once an hour at most.",
     section: "product: sessions",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: "const STEP_MS = 60 * 60 * 1000;",
       to: "const STEP_MS = 60 * 1000;",
       test: "test/gateway/sessions.test.ts",
@@ -301,7 +301,7 @@ export const sessions: readonly Requirement[] = [
     behaviour: "A handshake session is over seven days after it began, however much it is used.",
     section: "product: sessions",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: "const LIFE_MS = 7 * 24 * 60 * 60 * 1000;",
       to: "const LIFE_MS = 70 * 24 * 60 * 60 * 1000;",
       test: "test/gateway/sessions.test.ts",
@@ -313,7 +313,7 @@ export const sessions: readonly Requirement[] = [
       "Gateways keep of 2,000 sessions of a principal at a server that they go on; the others end a day after they began.",
     section: "explicit limits",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: '"extended") < MOST_EXTENDED;',
       to: '"extended") < Infinity;',
       test: "test/gateway/sessions.test.ts",

@@ -75,7 +75,7 @@ export const upstreamSse: readonly Requirement[] = [
       "What such a server asks reaches who called, whatever other calls are under way, as far as the principal's held sessions suffice.",
     section: transport,
     break: {
-      file: "src/gateway/held-sessions.ts",
+      file: "src/gateway/sessions/held-sessions.ts",
       from: "    if (free !== undefined) return free;",
       to: "",
       test: real,
@@ -143,7 +143,7 @@ export const upstreamSse: readonly Requirement[] = [
       "A session whose stream is not held any more is opened anew, and the call that met it is made.",
     section: transport,
     break: {
-      file: "src/gateway/external.ts",
+      file: "src/gateway/exchange/external.ts",
       from: '  if (upstream.kind === "external" && upstream.transport === "sse") return true;',
       to: "  void upstream;",
       test: real,
@@ -189,7 +189,7 @@ export const upstreamSse: readonly Requirement[] = [
     behaviour: "A server that takes no POST any more is asked anew at once, over HTTP+SSE too.",
     section: compatibility,
     break: {
-      file: "src/gateway/era-watch.ts",
+      file: "src/gateway/exchange/era-watch.ts",
       from: "  if (status === 405) return true;",
       to: "",
       test: system,
@@ -314,7 +314,7 @@ export const upstreamSse: readonly Requirement[] = [
       "Calls of stateless clients that want log messages of such a server have those of their own call alone.",
     section: "2026-07-28 server/utilities/logging",
     break: {
-      file: "src/gateway/held-sessions.ts",
+      file: "src/gateway/sessions/held-sessions.ts",
       from: "    const alone = (asked || logs) && relatesNothing(turn);",
       to: "    const alone = asked && relatesNothing(turn);",
       test: real,
@@ -325,7 +325,7 @@ export const upstreamSse: readonly Requirement[] = [
     behaviour: "Past the bound of held sessions calls with the same capabilities share, and none is refused.",
     section: "Servers that run elsewhere: limits",
     break: {
-      file: "src/gateway/held-sessions.ts",
+      file: "src/gateway/sessions/held-sessions.ts",
       from: "    const most = this.#isFull(turn) ? PER_PRINCIPAL : 1;",
       to: "    const most = 1;",
       test: "test/gateway/held-sessions.test.ts",

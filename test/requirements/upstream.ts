@@ -55,7 +55,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "A session that its server answers with 404 is opened anew in the client's words, unnoticed.",
     section: http,
     break: {
-      file: "src/gateway/upstream-sessions.ts",
+      file: "src/gateway/sessions/upstream-sessions.ts",
       from: '      clientInfo: { name: client.name ?? "unknown", version: client.version ?? "" },',
       to: '      clientInfo: { name: "offing", version: "1" },',
       test: "test/gateway/external.test.ts",
@@ -67,7 +67,7 @@ export const upstream: readonly Requirement[] = [
       "A tool call that may not run twice is not repeated after its server lost the session; the next call works.",
     section: "Servers that run elsewhere: the upstream face",
     break: {
-      file: "src/gateway/external.ts",
+      file: "src/gateway/exchange/external.ts",
       from: '  if (typeof hints !== "object" || hints === null) return false;',
       to: '  if (typeof hints !== "object" || hints === null) return true;',
       test: "test/gateway/external.test.ts",
@@ -78,7 +78,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "All who lost a session share the one in its place, at every process.",
     section: "Servers that run elsewhere: sessions that survive",
     break: {
-      file: "src/gateway/upstream-sessions.ts",
+      file: "src/gateway/sessions/upstream-sessions.ts",
       from: "      this.#opening.set(sid, opening);",
       to: "",
       test: "test/gateway/external.test.ts",
@@ -89,7 +89,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "No principal's request goes into another one's session at an external server.",
     section: "2025-11-25 basic/security_best_practices#session-hijacking",
     break: {
-      file: "src/gateway/session.ts",
+      file: "src/gateway/sessions/session.ts",
       from: '    if (claims.principal !== principalId(principal)) throw ended("of another principal");',
       to: "",
       test: "test/gateway/external.test.ts",
@@ -100,7 +100,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "No key, cookie or word of who calls goes to an external server.",
     section: "2026-07-28 basic/authorization#token-handling",
     break: {
-      file: "src/gateway/credential.ts",
+      file: "src/gateway/exchange/credential.ts",
       from: 'if (endpoint.upstream.kind === "hosted" && principal.kind !== "anonymous") {',
       to: 'if (principal.kind !== "anonymous") {',
       test: "test/gateway/external.test.ts",
@@ -112,7 +112,7 @@ export const upstream: readonly Requirement[] = [
       "Mirrored headers, unknown Mcp-Param ones included, reach a stateless server as they came, without a session.",
     section: "2026-07-28 basic/transports/streamable-http#custom-headers-from-tool-parameters",
     break: {
-      file: "src/gateway/credential.ts",
+      file: "src/gateway/exchange/credential.ts",
       from: "  const session = external && spoken.stateless ? undefined : spoken.session;",
       to: "  const session = spoken.session;",
       test: "test/gateway/external.test.ts",
@@ -123,7 +123,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "An answer that contradicts what was found of a server makes it doubted.",
     section: versioning,
     break: {
-      file: "src/gateway/leases.ts",
+      file: "src/gateway/exchange/leases.ts",
       from: "    this.#upstreams.doubt(upstream);",
       to: "    void upstream;",
       test: "test/gateway/external.test.ts",
@@ -134,7 +134,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "401, 403, 5xx and the errors of the stateless era are no evidence against that era.",
     section: versioning,
     break: {
-      file: "src/gateway/era-watch.ts",
+      file: "src/gateway/exchange/era-watch.ts",
       from: "    if (status === 404) return code !== codes.methodNotFound;",
       to: "    if (status === 404) return true;",
       test: "test/gateway/external.test.ts",
@@ -168,7 +168,7 @@ export const upstream: readonly Requirement[] = [
       "The stateless clients of one principal share a session that the gateway holds at a handshake server, each call under an id of its own.",
     section: "Servers that run elsewhere: the four cells",
     break: {
-      file: "src/gateway/held-sessions.ts",
+      file: "src/gateway/sessions/held-sessions.ts",
       from: "      if (there !== undefined) return there;",
       to: "",
       test: "test/gateway/external-eras.test.ts",
@@ -179,7 +179,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "A held session that its server lost is opened anew; only what may run twice is repeated.",
     section: "Servers that run elsewhere: the upstream face",
     break: {
-      file: "src/gateway/held-sessions.ts",
+      file: "src/gateway/sessions/held-sessions.ts",
       from: "    if (this.#held.get(lost.key) === lost) this.#forget(lost);",
       to: "",
       test: "test/gateway/external-eras.test.ts",
@@ -190,7 +190,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "One principal holds a bounded number of sessions at a server; more is 429.",
     section: "Servers that run elsewhere: limits",
     break: {
-      file: "src/gateway/held-sessions.ts",
+      file: "src/gateway/sessions/held-sessions.ts",
       from: "const PER_PRINCIPAL = 16;",
       to: "const PER_PRINCIPAL = 1600;",
       test: "test/gateway/external-eras.test.ts",
@@ -202,7 +202,7 @@ export const upstream: readonly Requirement[] = [
       "The trace context of a client's headers is in the _meta of the requests that the gateway writes.",
     section: "2026-07-28 basic#trace-context",
     break: {
-      file: "src/gateway/trace.ts",
+      file: "src/gateway/exchange/trace.ts",
       from: "  return { ...params, _meta: { ...given, ...context } };",
       to: "  return params;",
       test: "test/gateway/external-eras.test.ts",
@@ -270,7 +270,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "A session that one gateway process opened anew at its server is used by the others.",
     section: "Servers that run elsewhere: sessions that survive",
     break: {
-      file: "src/gateway/upstream-sessions.ts",
+      file: "src/gateway/sessions/upstream-sessions.ts",
       from: "    await book.rebind(turn, session, id).then(",
       to: "    await Promise.reject(new Error()).then(",
       test: "test/system/register-workers.test.ts",
@@ -281,7 +281,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "A request whose server cannot be dialled at all is answered, and leaves its record.",
     section: "Servers that run elsewhere: what is recorded",
     break: {
-      file: "src/gateway/forward.ts",
+      file: "src/gateway/exchange/forward.ts",
       from: "      return this.#stop(unstarted(error));",
       to: "      throw error;",
       test: "test/gateway/deep-answers.test.ts",
@@ -292,7 +292,7 @@ export const upstream: readonly Requirement[] = [
     behaviour: "The stream of a session that the gateway holds elsewhere ends with it: idle, lost or closed.",
     section: "design.md §9 Invariants, 10",
     break: {
-      file: "src/gateway/held-sessions.ts",
+      file: "src/gateway/sessions/held-sessions.ts",
       from: "    held.life.abort();",
       to: "",
       test: "test/gateway/held-sessions.test.ts",

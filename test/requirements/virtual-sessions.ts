@@ -21,7 +21,7 @@ export const virtualSessions: readonly Requirement[] = [
     behaviour: "A virtual session's state is there 23 hours later, over a restart of everything.",
     section: "product: virtual sessions",
     break: {
-      file: "src/gateway/credential.ts",
+      file: "src/gateway/exchange/credential.ts",
       from: 'if (x.virtual !== undefined) list.push("offing-virtual-session", x.virtual);',
       to: "",
       test: system,
@@ -32,7 +32,7 @@ export const virtualSessions: readonly Requirement[] = [
     behaviour: "A virtual session's state is gone 25 hours after it began.",
     section: "product: virtual sessions",
     break: {
-      file: "src/gateway/virtual-sessions.ts",
+      file: "src/gateway/sessions/virtual-sessions.ts",
       from: "if (state?.began === undefined || state.ended || state.began + LIFE_MS <= this.#now()) return;",
       to: "if (state?.began === undefined || state.ended) return;",
       test: system,
@@ -43,7 +43,7 @@ export const virtualSessions: readonly Requirement[] = [
     behaviour: "A virtual session is never another principal's, whatever its client calls itself.",
     section: "product: virtual sessions",
     break: {
-      file: "src/gateway/virtual-sessions.ts",
+      file: "src/gateway/sessions/virtual-sessions.ts",
       from: "const key = JSON.stringify([organization.id, id, principalId(principal), envelope.clientName, named]);",
       to: "const key = JSON.stringify([organization.id, id, envelope.clientName, named]);",
       test: system,
@@ -54,7 +54,7 @@ export const virtualSessions: readonly Requirement[] = [
     behaviour: "A client has a virtual session for each handle that it gives.",
     section: "product: virtual sessions",
     break: {
-      file: "src/gateway/virtual-sessions.ts",
+      file: "src/gateway/sessions/virtual-sessions.ts",
       from: 'const named = typeof handle === "string" ? handle.slice(0, HANDLE_LENGTH) : null;',
       to: "const named = handle === HANDLE;",
       test: system,
@@ -76,7 +76,7 @@ export const virtualSessions: readonly Requirement[] = [
     behaviour: "Virtual sessions are listed with their kind.",
     section: "product: sessions",
     break: {
-      file: "src/gateway/virtual-sessions.ts",
+      file: "src/gateway/sessions/virtual-sessions.ts",
       from: 'kind: "virtual",',
       to: 'kind: "handshake",',
       test: system,
@@ -87,7 +87,7 @@ export const virtualSessions: readonly Requirement[] = [
     behaviour: "A principal's client has one virtual session, by one opaque id, at every gateway.",
     section: "product: virtual sessions",
     break: {
-      file: "src/gateway/virtual-sessions.ts",
+      file: "src/gateway/sessions/virtual-sessions.ts",
       from: 'upstreamId: hash("sha256", `upstream-session:${sid}:${startedAt}`).slice(0, 32),',
       to: 'upstreamId: hash("sha256", `${sid}:${Math.random()}`).slice(0, 32),',
       test: virtual,
@@ -98,7 +98,7 @@ export const virtualSessions: readonly Requirement[] = [
     behaviour: "Another principal has another virtual session.",
     section: "product: virtual sessions",
     break: {
-      file: "src/gateway/virtual-sessions.ts",
+      file: "src/gateway/sessions/virtual-sessions.ts",
       from: "const key = JSON.stringify([organization.id, id, principalId(principal), envelope.clientName, named]);",
       to: "const key = JSON.stringify([organization.id, id, envelope.clientName, named]);",
       test: virtual,
@@ -109,7 +109,7 @@ export const virtualSessions: readonly Requirement[] = [
     behaviour: "No client's own header names a virtual session.",
     section: "product: virtual sessions",
     break: {
-      file: "src/gateway/credential.ts",
+      file: "src/gateway/exchange/credential.ts",
       from: 'const forwarded = ["traceparent",',
       to: 'const forwarded = ["offing-virtual-session", "traceparent",',
       test: virtual,
@@ -120,7 +120,7 @@ export const virtualSessions: readonly Requirement[] = [
     behaviour: "A virtual session ends 24 hours after it began, however much it is used.",
     section: "product: virtual sessions",
     break: {
-      file: "src/gateway/virtual-sessions.ts",
+      file: "src/gateway/sessions/virtual-sessions.ts",
       from: "if (state?.began === undefined || state.ended || state.began + LIFE_MS <= this.#now()) return;",
       to: "if (state?.began === undefined || state.ended) return;",
       test: virtual,

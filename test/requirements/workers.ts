@@ -180,7 +180,7 @@ export const workers: readonly Requirement[] = [
     behaviour: "The holder authenticates a request that is handed over anew.",
     section: `${several}: hand-over`,
     break: {
-      file: "src/gateway/authenticate.ts",
+      file: "src/gateway/admission/authenticate.ts",
       from: "    if (proof === undefined) {",
       to: "    if (proof === undefined && !x.handedOver) {",
       test: handOver,

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { queryObjects } from "node:v8";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { Exchange } from "../../src/gateway/exchange.ts";
+import { Exchange } from "../../src/gateway/exchange/exchange.ts";
 import { deployed } from "../deploy.ts";
 import { RawStream } from "../gateway/raw-stream.ts";
 import { reads } from "../gateway/reading.ts";

@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders } from "node:http";
 import { SseReader, SseTooLarge } from "../../lib/sse.ts";
 import type { JsonObject } from "../../mcp/envelope.ts";
 import { Refusal } from "../refusal.ts";
-import { formOf } from "../relay.ts";
-import { noMessage, upstreamMessage } from "../upstream-message.ts";
+import { formOf } from "../exchange/relay.ts";
+import { noMessage, upstreamMessage } from "../exchange/upstream-message.ts";
 
 /** Reads an upstream's answer as messages, whether it is JSON or events; each of at most `limit` bytes. */
 export class AnswerReader {

@@ -3,11 +3,11 @@ import { type ClientRequest, isClientRequest, lacking } from "../../mcp/client-r
 import { isObject, type JsonObject, type RequestId } from "../../mcp/envelope.ts";
 import { codes } from "../../mcp/errors.ts";
 import { Access } from "../access.ts";
-import type { Asked, Envelope } from "../envelope.ts";
-import type { Held } from "../leases.ts";
+import type { Asked, Envelope } from "../admission/envelope.ts";
+import type { Held } from "../exchange/leases.ts";
 import { Refusal } from "../refusal.ts";
 import { sealState } from "../request-state.ts";
-import { principalId } from "../session.ts";
+import { principalId } from "../sessions/session.ts";
 import type { Turn } from "../turn.ts";
 import type { Bridge } from "./bridge.ts";
 import type { Hearer } from "./call.ts";

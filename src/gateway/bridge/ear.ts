@@ -1,9 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import { codes } from "../../mcp/errors.ts";
-import type { HeldSession } from "../held-sessions.ts";
+import type { HeldSession } from "../sessions/held-sessions.ts";
 import { hasRoom, Link, type LinkEnd, type Standing } from "../hub/link.ts";
-import type { Held } from "../leases.ts";
+import type { Held } from "../exchange/leases.ts";
 
 /** A call in a session that others may share. */
 export interface EarMember {

@@ -10,13 +10,13 @@ import {
 } from "../../mcp/to-handshake.ts";
 import { keepLogs, type Rewrite } from "../../mcp/translate.ts";
 import { Access } from "../access.ts";
-import type { Asked } from "../envelope.ts";
-import type { Flow } from "../exchange.ts";
-import type { Held } from "../leases.ts";
+import type { Asked } from "../admission/envelope.ts";
+import type { Flow } from "../exchange/exchange.ts";
+import type { Held } from "../exchange/leases.ts";
 import { Refusal } from "../refusal.ts";
-import type { OpenSession } from "../session.ts";
+import type { OpenSession } from "../sessions/session.ts";
 import { openReply, type Reply } from "../streams/reply.ts";
-import { traced } from "../trace.ts";
+import { traced } from "../exchange/trace.ts";
 import type { Turn } from "../turn.ts";
 import type { Bridge } from "./bridge.ts";
 import { answerFrom, requestsOf } from "./input.ts";

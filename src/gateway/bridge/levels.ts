@@ -1,5 +1,5 @@
 import { logLevels } from "../../mcp/translate.ts";
-import type { HeldSession } from "../held-sessions.ts";
+import type { HeldSession } from "../sessions/held-sessions.ts";
 
 /** Tells a server the least severe log messages that it is to send; rejects where it cannot be told. */
 export type SetLevel = (level: string) => Promise<void>;

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, metaOf } from "../../mcp/envelope.ts";
 import { keepLogs, type Rewrite } from "../../mcp/translate.ts";
-import type { Asked, Envelope } from "../envelope.ts";
+import type { Asked, Envelope } from "../admission/envelope.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Turn } from "../turn.ts";
 import { type AnswerOwner, StatelessAnswer } from "./stateless-answer.ts";

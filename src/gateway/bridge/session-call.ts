@@ -1,10 +1,10 @@
 import { randomText } from "../../lib/ids.ts";
 import { type JsonObject, metaOf } from "../../mcp/envelope.ts";
 import { noteCapability } from "../capability.ts";
-import { isRepeatable, sessionLost } from "../external.ts";
-import type { Held } from "../leases.ts";
+import { isRepeatable, sessionLost } from "../exchange/external.ts";
+import type { Held } from "../exchange/leases.ts";
 import type { Refusal } from "../refusal.ts";
-import { traced } from "../trace.ts";
+import { traced } from "../exchange/trace.ts";
 import type { Turn } from "../turn.ts";
 import type { Bridge } from "./bridge.ts";
 import { type Hearer, UpstreamCall } from "./call.ts";

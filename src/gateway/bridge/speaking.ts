@@ -2,15 +2,15 @@ import { randomText } from "../../lib/ids.ts";
 import type { JsonObject } from "../../mcp/envelope.ts";
 import { translatedRevision } from "../../mcp/envelope.ts";
 import type { StatelessEnvelope } from "../../mcp/stateless.ts";
-import { type Spoken, standingHeaders, upstreamHeaders } from "../credential.ts";
-import type { HeldSession } from "../held-sessions.ts";
-import type { Held } from "../leases.ts";
+import { type Spoken, standingHeaders, upstreamHeaders } from "../exchange/credential.ts";
+import type { HeldSession } from "../sessions/held-sessions.ts";
+import type { Held } from "../exchange/leases.ts";
 import type { Services } from "../services.ts";
-import { helloOf } from "../session.ts";
+import { helloOf } from "../sessions/session.ts";
 import type { Turn } from "../turn.ts";
 import type { Bridge } from "./bridge.ts";
 import type { EarMember } from "./ear.ts";
-import { endAt, post } from "./post.ts";
+import { endAt, post } from "../exchange/post.ts";
 
 /** A session at an upstream of the handshake era, in which one call of a stateless client is made. */
 export interface Speaking {

@@ -1,11 +1,11 @@
 import type { JsonObject } from "../../mcp/envelope.ts";
 import { isObject } from "../../mcp/envelope.ts";
 import { statelessStatus } from "../../mcp/errors.ts";
-import type { Exchange, Flow } from "../exchange.ts";
-import type { Held } from "../leases.ts";
+import type { Exchange, Flow } from "../exchange/exchange.ts";
+import type { Held } from "../exchange/leases.ts";
 import type { Refusal } from "../refusal.ts";
-import { noteMessage } from "../outcome.ts";
-import { failAnswer } from "../relay.ts";
+import { noteMessage } from "../exchange/outcome.ts";
+import { failAnswer } from "../exchange/relay.ts";
 import { EventStream } from "../streams/event-stream.ts";
 import { takesEvents } from "../streams/reply.ts";
 import type { Streams } from "../streams/streams.ts";

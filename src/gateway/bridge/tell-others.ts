@@ -1,5 +1,5 @@
 import type { Dispatcher } from "undici";
-import type { Exchange } from "../exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import { requestHeaders } from "../hand-over.ts";
 import type { Services } from "../services.ts";
 

@@ -8,11 +8,11 @@ import { HandshakeCall } from "../bridge/handshake-call.ts";
 import { holderOf } from "../bridge/questions.ts";
 import { tellOthers } from "../bridge/tell-others.ts";
 import { capabilityOf } from "../capability.ts";
-import { upstreamHeaders } from "../credential.ts";
-import type { Asked } from "../envelope.ts";
+import { upstreamHeaders } from "../exchange/credential.ts";
+import type { Asked } from "../admission/envelope.ts";
 import { handOver } from "../hand-over.ts";
 import { Refusal } from "../refusal.ts";
-import type { OpenSession } from "../session.ts";
+import type { OpenSession } from "../sessions/session.ts";
 import type { Turn } from "../turn.ts";
 
 type Note = Message & { kind: "notification" | "response" };

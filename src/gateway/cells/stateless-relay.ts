@@ -3,13 +3,13 @@ import { soleEvent, SseReader, sseMessage } from "../../lib/sse.ts";
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import { statelessStatus } from "../../mcp/errors.ts";
 import { glance } from "../../mcp/glance.ts";
-import type { Exchange } from "../exchange.ts";
-import type { Sink } from "../forward.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Sink } from "../exchange/forward.ts";
 import type { Refusal } from "../refusal.ts";
-import { isPlain, noteMessage } from "../outcome.ts";
-import { formOf, Relay } from "../relay.ts";
+import { isPlain, noteMessage } from "../exchange/outcome.ts";
+import { formOf, Relay } from "../exchange/relay.ts";
 import { maySayPublic, PrivateScope } from "../streams/private-scope.ts";
-import { upstreamMessage } from "../upstream-message.ts";
+import { upstreamMessage } from "../exchange/upstream-message.ts";
 
 /** What asks for input or names a task is not larger, where its client cannot be asked for anything. */
 export const LOOKED_INTO_BYTES = 64 * 1024;

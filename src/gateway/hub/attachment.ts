@@ -1,7 +1,7 @@
 import { backoffDelay } from "../../lib/backoff.ts";
 import type { JsonObject } from "../../mcp/envelope.ts";
 import type { Upstream } from "../../snapshot/snapshot.ts";
-import type { Held, Leases } from "../leases.ts";
+import type { Held, Leases } from "../exchange/leases.ts";
 import { hasRoom, Link, type LinkEnd, type Standing } from "./link.ts";
 
 /** What an attachment is for. */

@@ -3,9 +3,9 @@ import type { Dispatcher } from "undici";
 import { SseReader } from "../../lib/sse.ts";
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import { parseBounded } from "../../mcp/lossless.ts";
-import type { Held } from "../leases.ts";
+import type { Held } from "../exchange/leases.ts";
 import { Refusal } from "../refusal.ts";
-import { formOf } from "../relay.ts";
+import { formOf } from "../exchange/relay.ts";
 
 /** What an upstream is asked for a stream that stands. */
 export interface Standing {

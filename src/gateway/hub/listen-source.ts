@@ -2,7 +2,7 @@ import { newId } from "../../lib/ids.ts";
 import { isObject, type JsonObject, meta, metaOf } from "../../mcp/envelope.ts";
 import { newestStateless } from "../../mcp/eras.ts";
 import { tasksExtension } from "../../mcp/tasks.ts";
-import { standingHeaders } from "../credential.ts";
+import { standingHeaders } from "../exchange/credential.ts";
 import { Attachment, type Purpose } from "./attachment.ts";
 import { changedList, type Filter, filterObject, isSame, passes, union } from "./filter.ts";
 import type { Standing } from "./link.ts";

@@ -1,10 +1,10 @@
 import { randomText } from "../../lib/ids.ts";
 import { newestHandshake } from "../../mcp/eras.ts";
 import { endSession, openSession, type UpstreamSession } from "../../upstream/handshake.ts";
-import { type Spoken, standingHeaders } from "../credential.ts";
-import { OPEN_BYTES, OPEN_MS } from "../held-sessions.ts";
-import type { Held } from "../leases.ts";
-import { helloOf } from "../session.ts";
+import { type Spoken, standingHeaders } from "../exchange/credential.ts";
+import { OPEN_BYTES, OPEN_MS } from "../sessions/held-sessions.ts";
+import type { Held } from "../exchange/leases.ts";
+import { helloOf } from "../sessions/session.ts";
 import type { SessionWords } from "./session-source.ts";
 import type { Audience, SourceServices } from "./source.ts";
 

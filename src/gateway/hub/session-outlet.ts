@@ -1,5 +1,5 @@
-import type { Exchange } from "../exchange.ts";
-import type { OpenSession } from "../session.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { OpenSession } from "../sessions/session.ts";
 import { EventStream } from "../streams/event-stream.ts";
 import type { Stream } from "../streams/stream.ts";
 import { primed } from "../streams/reply.ts";

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../mcp/envelope.ts";
 import type { Principal } from "../../policy/decide.ts";
 import type { Endpoint } from "../../snapshot/snapshot.ts";
-import type { Leases } from "../leases.ts";
+import type { Leases } from "../exchange/leases.ts";
 import type { GatewayLimits } from "../limits.ts";
 import type { Credentials } from "../ports.ts";
 import type { Filter } from "./filter.ts";

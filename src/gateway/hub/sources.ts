@@ -1,9 +1,9 @@
 import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 import type { Principal } from "../../policy/decide.ts";
 import { eraFor } from "../era.ts";
-import { upstreamKey } from "../leases.ts";
-import type { OpenSession } from "../session.ts";
-import type { UpstreamSessions } from "../upstream-sessions.ts";
+import { upstreamKey } from "../exchange/leases.ts";
+import type { OpenSession } from "../sessions/session.ts";
+import type { UpstreamSessions } from "../sessions/upstream-sessions.ts";
 import { type Filter, isSame } from "./filter.ts";
 import { ListenSource } from "./listen-source.ts";
 import type { Listener } from "./listener.ts";

@@ -1,9 +1,9 @@
 import { codes, errorText } from "../../mcp/errors.ts";
 import { SUBSCRIPTION_BYTES } from "../../snapshot/session.ts";
-import type { Asked } from "../envelope.ts";
-import type { Exchange, Flow } from "../exchange.ts";
+import type { Asked } from "../admission/envelope.ts";
+import type { Exchange, Flow } from "../exchange/exchange.ts";
 import { Refusal } from "../refusal.ts";
-import type { OpenSession, SessionBook } from "../session.ts";
+import type { OpenSession, SessionBook } from "../sessions/session.ts";
 import type { Turn } from "../turn.ts";
 import { bytesOf, isUri, SUBSCRIPTIONS_MOST, tellsUpdates } from "./filter.ts";
 

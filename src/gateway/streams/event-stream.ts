@@ -1,8 +1,8 @@
 import { sseMessage } from "../../lib/sse.ts";
-import { startEvents } from "../events-head.ts";
-import type { Exchange, Watcher } from "../exchange.ts";
+import { startEvents } from "../exchange/events-head.ts";
+import type { Exchange, Watcher } from "../exchange/exchange.ts";
 import type { GatewayLimits } from "../limits.ts";
-import { keepAliveComment } from "./keep-alive.ts";
+import { keepAliveComment } from "../exchange/keep-alive.ts";
 
 /** Beyond what is held for who comes back: what a client of a stream that answers nothing may leave unread. */
 const STANDING_BYTES = 1024 * 1024;

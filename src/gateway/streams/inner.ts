@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeader, OutgoingHttpHeaders } from "node:http";
 import { SseReader, SseTooLarge } from "../../lib/sse.ts";
 import { errorText, ownCode } from "../../mcp/errors.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import type { Incoming, Outgoing } from "../http.ts";
 import type { Turn } from "../turn.ts";
 

@@ -1,10 +1,10 @@
 import { type JsonObject } from "../../mcp/envelope.ts";
 import { needsOfMethod } from "../../mcp/methods.ts";
-import type { Exchange, Patience } from "../exchange.ts";
-import { noteMessage } from "../outcome.ts";
+import type { Exchange, Patience } from "../exchange/exchange.ts";
+import { noteMessage } from "../exchange/outcome.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Ground } from "../ground.ts";
-import type { OpenSession } from "../session.ts";
+import type { OpenSession } from "../sessions/session.ts";
 import { EventStream } from "./event-stream.ts";
 import type { Stream } from "./stream.ts";
 

@@ -2,9 +2,9 @@ import type { Principal } from "../../policy/decide.ts";
 import type { Endpoint } from "../../snapshot/snapshot.ts";
 import { attempt, refuse } from "../attempt.ts";
 import type { Conversation } from "../conversation.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import type { Incoming, Outgoing } from "../http.ts";
-import type { Tallies } from "../tally.ts";
+import type { Tallies } from "../admission/tally.ts";
 import type { Turn } from "../turn.ts";
 import type { Within } from "./inner.ts";
 

@@ -3,7 +3,7 @@ import { codes } from "../../mcp/errors.ts";
 import type { Target, Upstream } from "../../snapshot/snapshot.ts";
 import { Refusal } from "../refusal.ts";
 import type { Ground } from "../ground.ts";
-import { principalId } from "../session.ts";
+import { principalId } from "../sessions/session.ts";
 import type { Turn } from "../turn.ts";
 
 /** What an id of the gateway's own stands for. */

@@ -1,6 +1,6 @@
-import { isObject, type JsonObject } from "../mcp/envelope.ts";
-import { DEEPEST, parseLossless } from "../mcp/lossless.ts";
-import { Refusal } from "./refusal.ts";
+import { isObject, type JsonObject } from "../../mcp/envelope.ts";
+import { DEEPEST, parseLossless } from "../../mcp/lossless.ts";
+import { Refusal } from "../refusal.ts";
 
 /** A message as an upstream wrote it, its numbers exact; undefined where it is none, or nests too deep. */
 export function upstreamMessage(text: string): JsonObject | undefined {

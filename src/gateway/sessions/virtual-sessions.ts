@@ -1,13 +1,13 @@
 import { hash } from "node:crypto";
-import { Lru } from "../lib/lru.ts";
-import { metaOf } from "../mcp/envelope.ts";
-import type { SessionRow } from "../snapshot/session.ts";
-import type { Snapshot } from "../snapshot/snapshot.ts";
-import type { Envelope } from "./envelope.ts";
-import type { Sessions } from "./ports.ts";
-import { Refusal } from "./refusal.ts";
+import { Lru } from "../../lib/lru.ts";
+import { metaOf } from "../../mcp/envelope.ts";
+import type { SessionRow } from "../../snapshot/session.ts";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
+import type { Envelope } from "../admission/envelope.ts";
+import type { Sessions } from "../ports.ts";
+import { Refusal } from "../refusal.ts";
 import { principalId } from "./session.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn } from "../turn.ts";
 
 const LIFE_MS = 24 * 60 * 60 * 1000;
 /** How exact the last use of a session is known. */

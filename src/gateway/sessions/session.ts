@@ -1,21 +1,21 @@
 import { hash } from "node:crypto";
-import { randomText } from "../lib/ids.ts";
-import { Lru } from "../lib/lru.ts";
-import { isObject, type JsonObject } from "../mcp/envelope.ts";
-import { shortText } from "../mcp/stateless.ts";
-import type { Principal } from "../policy/decide.ts";
+import { randomText } from "../../lib/ids.ts";
+import { Lru } from "../../lib/lru.ts";
+import { isObject, type JsonObject } from "../../mcp/envelope.ts";
+import { shortText } from "../../mcp/stateless.ts";
+import type { Principal } from "../../policy/decide.ts";
 import {
   SESSION_IDLE_MS,
   type SessionNews,
   type SessionRow,
   type SessionState,
-} from "../snapshot/session.ts";
-import type { Endpoint, Snapshot } from "../snapshot/snapshot.ts";
-import type { Exchange } from "./exchange.ts";
-import type { Sessions } from "./ports.ts";
-import { Refusal } from "./refusal.ts";
+} from "../../snapshot/session.ts";
+import type { Endpoint, Snapshot } from "../../snapshot/snapshot.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Sessions } from "../ports.ts";
+import { Refusal } from "../refusal.ts";
 import { isClaims, type SessionClaims } from "./session-claims.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn } from "../turn.ts";
 
 /** An open session and the id under which its instance knows it. */
 export interface OpenSession {

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Capability } from "../mcp/manifest.ts";
-import type { Upstream } from "../snapshot/snapshot.ts";
-import { AskError } from "../upstream/client.ts";
-import { Refusal } from "./refusal.ts";
+import type { Capability } from "../../mcp/manifest.ts";
+import type { Upstream } from "../../snapshot/snapshot.ts";
+import { AskError } from "../../upstream/client.ts";
+import { Refusal } from "../refusal.ts";
 
 /** Why a session at an external server could not be opened, as its caller is told. */
 export function unopened(error: unknown): Refusal {

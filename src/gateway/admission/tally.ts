@@ -1,7 +1,7 @@
-import type { Principal } from "../policy/decide.ts";
-import type { Exchange, Tally } from "./exchange.ts";
-import type { GatewayLimits } from "./limits.ts";
-import { Refusal } from "./refusal.ts";
+import type { Principal } from "../../policy/decide.ts";
+import type { Exchange, Tally } from "../exchange/exchange.ts";
+import type { GatewayLimits } from "../limits.ts";
+import { Refusal } from "../refusal.ts";
 
 type Limits = Pick<GatewayLimits, "requestsPerPrincipal" | "streamsPerPrincipal" | "processes">;
 

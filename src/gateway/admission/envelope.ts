@@ -1,17 +1,17 @@
-import { type JsonObject, type Message, meta, metaOf, type RequestId } from "../mcp/envelope.ts";
+import { type JsonObject, type Message, meta, metaOf, type RequestId } from "../../mcp/envelope.ts";
 import {
   type Era,
   handshakeRevisions,
   isHandshakeRevision,
   isStatelessRevision,
   unnamedHandshake,
-} from "../mcp/eras.ts";
-import { codes } from "../mcp/errors.ts";
-import { readMessage } from "../mcp/envelope.ts";
-import { type Method, methods, noteNeeds } from "../mcp/methods.ts";
-import { isFault, readStateless, shortText, type StatelessEnvelope } from "../mcp/stateless.ts";
-import type { Exchange } from "./exchange.ts";
-import { Refusal } from "./refusal.ts";
+} from "../../mcp/eras.ts";
+import { codes } from "../../mcp/errors.ts";
+import { readMessage } from "../../mcp/envelope.ts";
+import { type Method, methods, noteNeeds } from "../../mcp/methods.ts";
+import { isFault, readStateless, shortText, type StatelessEnvelope } from "../../mcp/stateless.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { Refusal } from "../refusal.ts";
 
 /** A request message and what is known of its method. */
 export interface Asked {

@@ -1,7 +1,7 @@
-import { serverRole, type Principal } from "../policy/decide.ts";
-import type { Endpoint } from "../snapshot/snapshot.ts";
+import { serverRole, type Principal } from "../../policy/decide.ts";
+import type { Endpoint } from "../../snapshot/snapshot.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Credentials } from "./ports.ts";
+import type { Credentials } from "../ports.ts";
 
 /** What of a client's own headers goes on. `Authorization`, `Cookie` and everything of ours does not. */
 const forwarded = ["traceparent", "tracestate", "baggage", "accept-language", "user-agent"] as const;

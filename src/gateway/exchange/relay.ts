@@ -1,14 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { SseCounter, sseMessage } from "../lib/sse.ts";
-import { glance, GLANCE_BYTES } from "../mcp/glance.ts";
-import { learnFrom } from "./era.ts";
+import { SseCounter, sseMessage } from "../../lib/sse.ts";
+import { glance, GLANCE_BYTES } from "../../mcp/glance.ts";
+import { learnFrom } from "../era.ts";
 import { EVENTS_HEAD } from "./events-head.ts";
 import type { Exchange, Patience } from "./exchange.ts";
 import type { Sink } from "./forward.ts";
 import { sendTogether } from "./outbox.ts";
 import { isPlain, noteOutcome } from "./outcome.ts";
-import { Refusal } from "./refusal.ts";
-import { keepAliveComment, Rest } from "./streams/keep-alive.ts";
+import { Refusal } from "../refusal.ts";
+import { keepAliveComment, Rest } from "./keep-alive.ts";
 
 /** What an upstream's answer is, by its head; a refusal for what may not be passed on. */
 export function formOf(status: number, headers: IncomingHttpHeaders): "json" | "events" | "empty" | Refusal {

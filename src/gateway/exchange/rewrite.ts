@@ -1,16 +1,16 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { SseReader, sseMessage, SseTooLarge } from "../lib/sse.ts";
-import { isObject, type JsonObject } from "../mcp/envelope.ts";
-import { statelessStatus } from "../mcp/errors.ts";
-import type { Rewrite } from "../mcp/translate.ts";
+import { SseReader, sseMessage, SseTooLarge } from "../../lib/sse.ts";
+import { isObject, type JsonObject } from "../../mcp/envelope.ts";
+import { statelessStatus } from "../../mcp/errors.ts";
+import type { Rewrite } from "../../mcp/translate.ts";
 import { startEvents } from "./events-head.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Sink } from "./forward.ts";
-import type { Unfinished } from "./streams/ask-again.ts";
-import { Refusal } from "./refusal.ts";
+import type { Unfinished } from "./ask-again.ts";
+import { Refusal } from "../refusal.ts";
 import { noteMessage } from "./outcome.ts";
 import { failAnswer, formOf } from "./relay.ts";
-import { keepAliveComment, Rest } from "./streams/keep-alive.ts";
+import { keepAliveComment, Rest } from "./keep-alive.ts";
 import { noMessage, upstreamMessage } from "./upstream-message.ts";
 
 export interface RewriterOptions {

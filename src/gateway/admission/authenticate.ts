@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
-import { Lru } from "../lib/lru.ts";
-import type { Principal } from "../policy/decide.ts";
-import type { Exchange } from "./exchange.ts";
-import type { Tokens } from "./ports.ts";
-import { Refusal } from "./refusal.ts";
+import { Lru } from "../../lib/lru.ts";
+import type { Principal } from "../../policy/decide.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Tokens } from "../ports.ts";
+import { Refusal } from "../refusal.ts";
 
 const realm = 'Bearer realm="Offing"';
 

@@ -1,4 +1,4 @@
-import type { Outgoing } from "./http.ts";
+import type { Outgoing } from "../http.ts";
 
 /** The head of every answer that is an event stream: names and values in turn. */
 export const EVENTS_HEAD = Object.entries({

@@ -1,5 +1,5 @@
-import type { Exchange, Flow } from "./exchange.ts";
-import { Refusal } from "./refusal.ts";
+import type { Exchange, Flow } from "../exchange/exchange.ts";
+import { Refusal } from "../refusal.ts";
 
 export interface BodyLimits {
   readonly bodyBytes: number;

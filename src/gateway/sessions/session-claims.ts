@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../mcp/envelope.ts";
+import { isObject, type JsonObject } from "../../mcp/envelope.ts";
 
 /** What is sealed into a session id. Everything in it is fixed for the session's life. */
 export interface SessionClaims {

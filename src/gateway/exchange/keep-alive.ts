@@ -1,4 +1,4 @@
-import type { Exchange } from "../exchange.ts";
+import type { Exchange } from "./exchange.ts";
 
 /** Told on a stream on which nothing happens, so that nobody on the way takes the connection for dead. */
 export const keepAliveComment = ": keep-alive\n\n";

@@ -1,13 +1,13 @@
-import { Lru } from "../lib/lru.ts";
-import { openSession } from "../upstream/handshake.ts";
-import { openingHeaders, type Spoken } from "./credential.ts";
-import { disowns } from "./era-watch.ts";
-import { unopened } from "./external.ts";
+import { Lru } from "../../lib/lru.ts";
+import { openSession } from "../../upstream/handshake.ts";
+import { openingHeaders, type Spoken } from "../exchange/credential.ts";
+import { disowns } from "../exchange/era-watch.ts";
+import { unopened } from "../exchange/external.ts";
 import { OPEN_BYTES, OPEN_MS } from "./held-sessions.ts";
-import { Refusal } from "./refusal.ts";
-import type { Ground } from "./ground.ts";
+import { Refusal } from "../refusal.ts";
+import type { Ground } from "../ground.ts";
 import type { OpenSession } from "./session.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn } from "../turn.ts";
 
 type Needed = Pick<Ground, "leases" | "credentials" | "book">;
 

@@ -1,5 +1,5 @@
-import { isObject } from "../mcp/envelope.ts";
-import { learnEra } from "./era.ts";
+import { isObject } from "../../mcp/envelope.ts";
+import { learnEra } from "../era.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** Answers up to this size are looked into for the record. */

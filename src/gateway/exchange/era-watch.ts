@@ -1,7 +1,7 @@
-import { isObject } from "../mcp/envelope.ts";
-import type { Era } from "../mcp/eras.ts";
-import { codes } from "../mcp/errors.ts";
-import { AskError } from "../upstream/client.ts";
+import { isObject } from "../../mcp/envelope.ts";
+import type { Era } from "../../mcp/eras.ts";
+import { codes } from "../../mcp/errors.ts";
+import { AskError } from "../../upstream/client.ts";
 
 /** Bytes of an answer that are looked into. */
 const HEARD_BYTES = 65_536;

@@ -1,15 +1,15 @@
-import { canonicalJson } from "../lib/canonical.ts";
-import type { JsonObject } from "../mcp/envelope.ts";
-import { newestHandshake } from "../mcp/eras.ts";
-import type { Upstream } from "../snapshot/snapshot.ts";
-import { endSession, openSession, type UpstreamSession } from "../upstream/handshake.ts";
-import { disowns } from "./era-watch.ts";
-import { unopened } from "./external.ts";
-import { openingHeaders } from "./credential.ts";
-import { Refusal } from "./refusal.ts";
-import type { Ground } from "./ground.ts";
+import { canonicalJson } from "../../lib/canonical.ts";
+import type { JsonObject } from "../../mcp/envelope.ts";
+import { newestHandshake } from "../../mcp/eras.ts";
+import type { Upstream } from "../../snapshot/snapshot.ts";
+import { endSession, openSession, type UpstreamSession } from "../../upstream/handshake.ts";
+import { disowns } from "../exchange/era-watch.ts";
+import { unopened } from "../exchange/external.ts";
+import { openingHeaders } from "../exchange/credential.ts";
+import { Refusal } from "../refusal.ts";
+import type { Ground } from "../ground.ts";
 import { clientOf, principalId } from "./session.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn } from "../turn.ts";
 
 /** A session that the gateway holds at an external server for stateless clients; their calls share it. */
 export interface HeldSession {

@@ -1,5 +1,5 @@
-import { Lru } from "../lib/lru.ts";
-import { addressOf, type Endpoint, type Snapshot } from "../snapshot/snapshot.ts";
+import { Lru } from "../../lib/lru.ts";
+import { addressOf, type Endpoint, type Snapshot } from "../../snapshot/snapshot.ts";
 
 /** `/{org}/{server}` or `/{org}/{server}@{deployment}`, and whatever stands below. */
 const below = /^\/([a-z0-9][a-z0-9-]*)\/([a-z0-9][a-z0-9-]*)(?:@([a-z0-9][a-z0-9-]*))?(\/[^?#]*)$/;

@@ -1,17 +1,17 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
-import { needsOfMethod } from "../mcp/methods.ts";
-import type { Upstream } from "../snapshot/snapshot.ts";
-import { Access, CHECK_MS } from "./access.ts";
-import { post } from "./bridge/post.ts";
+import { needsOfMethod } from "../../mcp/methods.ts";
+import type { Upstream } from "../../snapshot/snapshot.ts";
+import { Access, CHECK_MS } from "../access.ts";
+import { post } from "./post.ts";
 import { EraWatch, mayContradict } from "./era-watch.ts";
 import { brokenThere, endless, refusedHead } from "./external.ts";
 import type { Exchange, Flow } from "./exchange.ts";
-import type { Ground } from "./ground.ts";
+import type { Ground } from "../ground.ts";
 import type { Held } from "./leases.ts";
-import { Refusal } from "./refusal.ts";
-import { AskAgain, type Unfinished } from "./streams/ask-again.ts";
-import type { Turn } from "./turn.ts";
+import { Refusal } from "../refusal.ts";
+import { AskAgain, type Unfinished } from "./ask-again.ts";
+import type { Turn } from "../turn.ts";
 
 /** Takes what an upstream answers, and answers the client. */
 export interface Sink {

@@ -1,4 +1,4 @@
-import { type JsonObject, metaOf } from "../mcp/envelope.ts";
+import { type JsonObject, metaOf } from "../../mcp/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 
 const names = ["traceparent", "tracestate", "baggage"] as const;

@@ -1,5 +1,5 @@
-import type { Incoming, Outgoing } from "./http.ts";
-import { Refusal } from "./refusal.ts";
+import type { Incoming, Outgoing } from "../http.ts";
+import { Refusal } from "../refusal.ts";
 
 export interface BrowserOptions {
   /** Where clients reach us, such as `http://localhost:8080`. */

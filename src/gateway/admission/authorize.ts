@@ -1,8 +1,8 @@
-import type { Method } from "../mcp/methods.ts";
-import { decide, type Principal } from "../policy/decide.ts";
-import type { Endpoint } from "../snapshot/snapshot.ts";
-import type { Exchange } from "./exchange.ts";
-import { notFound, Refusal } from "./refusal.ts";
+import type { Method } from "../../mcp/methods.ts";
+import { decide, type Principal } from "../../policy/decide.ts";
+import type { Endpoint } from "../../snapshot/snapshot.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { notFound, Refusal } from "../refusal.ts";
 
 /**
  * The endpoint, if the principal may know of it. Everything else, an absent

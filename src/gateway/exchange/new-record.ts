@@ -1,6 +1,6 @@
-import { newId } from "../lib/ids.ts";
-import type { Incoming } from "./http.ts";
-import type { RequestRecord } from "./ports.ts";
+import { newId } from "../../lib/ids.ts";
+import type { Incoming } from "../http.ts";
+import type { RequestRecord } from "../ports.ts";
 
 /** The record of a request that has just come in, `at` in milliseconds since 1970: all that is known of it yet. */
 export function newRecord(at: number, req: Incoming): RequestRecord {

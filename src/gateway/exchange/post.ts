@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../mcp/envelope.ts";
-import type { Held } from "../leases.ts";
+import type { Held } from "./leases.ts";
 
 const POST_MS = 10_000;
 

@@ -1,10 +1,10 @@
-import type { Incoming, Outgoing } from "./http.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { EraChoice } from "./era.ts";
-import type { RequestId } from "../mcp/envelope.ts";
+import type { Incoming, Outgoing } from "../http.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { EraChoice } from "../era.ts";
+import type { RequestId } from "../../mcp/envelope.ts";
 import { newRecord } from "./new-record.ts";
-import type { Records, RequestRecord } from "./ports.ts";
-import type { Refusal } from "./refusal.ts";
+import type { Records, RequestRecord } from "../ports.ts";
+import type { Refusal } from "../refusal.ts";
 
 const NO_BODY = Buffer.alloc(0);
 
