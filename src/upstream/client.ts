@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
 import { SseReader } from "../lib/sse.ts";
 import { isObject, type JsonObject } from "../mcp/envelope.ts";
-import type { Dial } from "./pool.ts";
+import type { Dial } from "./dial.ts";
 
 /** What an upstream answered to one message. */
 export interface Answer {

@@ -4,7 +4,7 @@ import { codes } from "../mcp/errors.ts";
 import type { Era } from "../mcp/eras.ts";
 import type { Capability, CapabilityKind, Manifest } from "../mcp/manifest.ts";
 import { type ClientInfo, detectEras, type Voice } from "./eras.ts";
-import type { Dial } from "./pool.ts";
+import type { Dial } from "./dial.ts";
 
 export interface DiscoverOptions {
   readonly client?: ClientInfo;

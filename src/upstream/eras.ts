@@ -4,7 +4,7 @@ import { codes } from "../mcp/errors.ts";
 import { type Answer, ask, AskError, type AskOptions } from "./client.ts";
 import { endSession, openSession, sessionHeaders } from "./handshake.ts";
 import { overSse } from "./http-sse/dispatcher.ts";
-import type { Dial } from "./pool.ts";
+import type { Dial } from "./dial.ts";
 
 /** How a client of ours names itself upstream. */
 export interface ClientInfo {

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject } from "../mcp/envelope.ts";
 import { isHandshakeRevision } from "../mcp/eras.ts";
 import { type Answer, ask, AskError, type AskOptions } from "./client.ts";
-import type { Dial } from "./pool.ts";
+import type { Dial } from "./dial.ts";
 
 /** What a client says of itself in `initialize`. */
 export interface Hello {

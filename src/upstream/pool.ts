@@ -1,15 +1,7 @@
 import { type Dispatcher, Pool } from "undici";
+import type { Dial } from "./dial.ts";
 import { randomText } from "../lib/ids.ts";
 import { overSse, type SseLimits } from "./http-sse/dispatcher.ts";
-
-/** Where requests to one upstream go. */
-export interface Dial {
-  readonly address: string;
-  /** Sends one request; see undici's Dispatcher. The path and origin are the address's own. */
-  readonly dispatcher: Dispatcher;
-  readonly origin: string;
-  readonly path: string;
-}
 
 /** Connections to upstreams, kept alive between requests, one pool per address. */
 export interface Pools {

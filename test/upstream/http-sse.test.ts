@@ -3,7 +3,8 @@ import { Agent } from "undici";
 import { ask } from "../../src/upstream/client.ts";
 import { discover } from "../../src/upstream/discover.ts";
 import { openSession } from "../../src/upstream/handshake.ts";
-import { createPools, type Dial } from "../../src/upstream/pool.ts";
+import type { Dial } from "../../src/upstream/dial.ts";
+import { createPools } from "../../src/upstream/pool.ts";
 import { bounds, hello, place, posting, request, session } from "./sse-place.ts";
 import { type Posted, type ScriptedSse } from "./sse-scripted.ts";
 

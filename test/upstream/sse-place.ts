@@ -2,7 +2,8 @@ import { Agent } from "undici";
 import { afterEach } from "vitest";
 import { openSession, sessionHeaders } from "../../src/upstream/handshake.ts";
 import { overSse, type SseLimits } from "../../src/upstream/http-sse/dispatcher.ts";
-import { createPools, type Dial } from "../../src/upstream/pool.ts";
+import type { Dial } from "../../src/upstream/dial.ts";
+import { createPools } from "../../src/upstream/pool.ts";
 import { ScriptedSse } from "./sse-scripted.ts";
 
 let open: (() => Promise<unknown>)[] = [];

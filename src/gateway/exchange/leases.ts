@@ -1,6 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Target, Upstream } from "../../snapshot/snapshot.ts";
-import type { Dial, Pools } from "../../upstream/pool.ts";
+import type { Dial } from "../../upstream/dial.ts";
+import type { Pools } from "../../upstream/pool.ts";
 import type { Instances, Lease, Upstreams } from "../ports.ts";
 
 /** An upstream that can be dialled now: a warm instance that is held over many requests, or an external server. */

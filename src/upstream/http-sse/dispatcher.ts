@@ -2,7 +2,7 @@ import { Dispatcher } from "undici";
 import { randomText } from "../../lib/ids.ts";
 import { isId, type JsonObject } from "../../mcp/envelope.ts";
 import { codes } from "../../mcp/errors.ts";
-import type { Dial } from "../pool.ts";
+import type { Dial } from "../dial.ts";
 import { Line } from "./line.ts";
 import { readMessage } from "./message.ts";
 import { Reply } from "./reply.ts";
