@@ -107,7 +107,12 @@ export const bridges: readonly Requirement[] = [
     id: "bridges.cancel-by-notification",
     behaviour: "A handshake client's notification cancels its call at a stateless server.",
     section: "2025-11-25 basic/utilities/cancellation",
-    break: { file: session, from: "this.#call?.abort(reason);", to: "", test: asking },
+    break: {
+      file: "src/gateway/cells/handshake-on-stateless.ts",
+      from: "const here = calls.cancel(session.claims.sid, requestId, why);",
+      to: "const here = why !== undefined && calls !== undefined;",
+      test: asking,
+    },
   },
   {
     id: "bridges.leaving-is-not-cancel",
