@@ -42,8 +42,8 @@ export const upstreamSse: readonly Requirement[] = [
     section: transport,
     break: {
       file: line,
-      from: '      if (method !== "initialize") reply.head(200, events);',
-      to: "      reply.whole(202);",
+      from: "    reply.write(sseMessage(text));",
+      to: "",
       test: real,
     },
   },
