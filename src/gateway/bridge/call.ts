@@ -8,7 +8,8 @@ import type { Held, Leases } from "../exchange/leases.ts";
 import { Refusal } from "../refusal.ts";
 import { formOf } from "../exchange/relay.ts";
 import { AnswerReader } from "./answer-reader.ts";
-import { brokenOff, unstarted, withoutResponse } from "./refusals.ts";
+import { unstarted } from "../exchange/unstarted.ts";
+import { brokenOff, withoutResponse } from "./refusals.ts";
 import type { Sweeper, Swept } from "./sweeper.ts";
 
 /** Told of what an upstream says to one message, in order; `ended` or `failed` comes once, and last. */

@@ -29,19 +29,6 @@ function words(external: boolean, unsent: boolean, gone: boolean) {
     : ({ boundary: "upstream", message: `The server broke off its answer. ${why}` } as const);
 }
 
-/** An instance that did not start. */
-export function unstarted(error: unknown): Refusal {
-  if (error instanceof Refusal) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof Error && "hint" in error && typeof error.hint === "string" ? error.hint : "";
-  return new Refusal(
-    "runtime",
-    503,
-    `The server did not start: ${message} ${hint || "`offing logs` shows what it printed."}`,
-    { because: message },
-  );
-}
-
 /** Whatever went wrong before an upstream could be asked. */
 export function failed(error: unknown): Refusal {
   if (error instanceof Refusal) return error;

@@ -12,6 +12,7 @@ import type { Held } from "./leases.ts";
 import { Refusal } from "../refusal.ts";
 import { AskAgain, type Unfinished } from "./ask-again.ts";
 import type { Turn } from "../turn.ts";
+import { unstarted } from "./unstarted.ts";
 
 /** Takes what an upstream answers, and answers the client. */
 export interface Sink {
@@ -288,7 +289,7 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
         this.#acquire();
       },
       (error: unknown) => {
-        if (!this.#over) this.#stop(error instanceof Refusal ? error : unstarted(error));
+        if (!this.#over) this.#stop(unstarted(error));
       },
     );
   }
@@ -355,15 +356,4 @@ export class Forward implements Dispatcher.DispatchHandler, Flow {
     }
     this.#x.upstreamDone();
   }
-}
-
-function unstarted(error: unknown): Refusal {
-  const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof Error && "hint" in error && typeof error.hint === "string" ? error.hint : "";
-  return new Refusal(
-    "runtime",
-    503,
-    `The server did not start: ${message} ${hint || "`offing logs` shows what it printed."}`,
-    { because: message },
-  );
 }
